@@ -31,7 +31,7 @@ class Aead {
   }
 
   // False: the bytes are not what the key's owner sealed (or shorter than a tag); `out` is then zeros.
-  // `out` is sealed.size() - kTagSize bytes (none if that is negative); overlap as in seal.
+  // `out` is sealed.size() - kTagSize bytes (any if that is negative); overlap as in seal.
   [[nodiscard]] bool open(const Nonce& nonce, ByteView ad, ByteView sealed, MutableByteView out);
   [[nodiscard]] bool open(std::uint64_t counter, ByteView ad, ByteView sealed, MutableByteView out) {
     return open(nonce(counter), ad, sealed, out);

@@ -1,7 +1,7 @@
 // The identity puzzle: a price in memory and time for every new name, paid anew for every beacon, so that
 // names cannot be stockpiled. A nonce solves it if Argon2id over (peer, beacon, difficulty, nonce) begins
 // with `difficulty_bits` zero bits. Finding takes 2^difficulty_bits evaluations on average, checking one:
-// about a millisecond and 1 MiB. Any thread.
+// about a millisecond and 2 MiB. Any thread.
 #pragma once
 
 #include <atomic>
@@ -13,9 +13,9 @@
 
 namespace testudo::crypto {
 
-// A mebibyte per evaluation keeps the working set out of the small memories next to a GPU's or ASIC's cores
-// while checking stays cheap enough for an admission. They are part of the protocol.
-inline constexpr std::size_t kPuzzleMemory = std::size_t{1} << 20;
+// Two mebibytes per evaluation keeps the working set out of the small memories next to a GPU's or ASIC's
+// cores while checking stays cheap enough for an admission. They are part of the protocol.
+inline constexpr std::size_t kPuzzleMemory = std::size_t{2} << 20;
 inline constexpr unsigned kPuzzlePasses = 1;
 // 2^40 evaluations are centuries: a manifest that asks for more is a mistake.
 inline constexpr unsigned kPuzzleMaxBits = 40;

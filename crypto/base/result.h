@@ -10,18 +10,18 @@
 namespace testudo {
 
 enum class ErrorCode {
-  invalid_argument,   // what the caller or user gave is malformed
-  protocol,           // the peer broke the protocol: garbage, oversized, out of order
-  authentication,     // a signature, identity or proof does not hold
-  not_found,          // no such peer, key, protocol, file
-  unreachable,        // could not connect, or the connection was lost
-  timeout,            // a deadline passed
-  closed,             // the stream or object is closed
-  limit,              // a bound was reached
-  refused,            // the other side or a policy said no
-  io,                 // the operating system failed
-  corrupt,            // stored data does not check
-  internal,           // should not happen, yet is no reason to die
+  invalid_argument,  // what the caller or user gave is malformed
+  protocol,          // the peer broke the protocol: garbage, oversized, out of order
+  authentication,    // a signature, identity or proof does not hold
+  not_found,         // no such peer, key, protocol, file
+  unreachable,       // could not connect, or the connection was lost
+  timeout,           // a deadline passed
+  closed,            // the stream or object is closed
+  limit,             // a bound was reached
+  refused,           // the other side or a policy said no
+  io,                // the operating system failed
+  corrupt,           // stored data does not check
+  internal,          // should not happen, yet is no reason to die
 };
 
 std::string_view name(ErrorCode code);
@@ -50,9 +50,9 @@ inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(st
 #define TESTUDO_CONCAT_INNER(a, b) a##b
 #define TESTUDO_CONCAT(a, b) TESTUDO_CONCAT_INNER(a, b)
 // TRY(auto x, expression): x is the value, or the enclosing function returns the error.
-#define TRY_IMPL(result, declaration, expression, keyword)                     \
-  auto result = (expression);                                                  \
-  if (!result) keyword ::testudo::fail(std::move(result).error());             \
+#define TRY_IMPL(result, declaration, expression, keyword)         \
+  auto result = (expression);                                      \
+  if (!result) keyword ::testudo::fail(std::move(result).error()); \
   declaration = *std::move(result)
 #define TRY(declaration, expression) TRY_IMPL(TESTUDO_CONCAT(try_, __LINE__), declaration, expression, return)
 #define CO_TRY(declaration, expression) \

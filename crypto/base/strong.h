@@ -25,5 +25,7 @@ class Strong {
 
 template <typename Tag, typename T>
 struct std::hash<testudo::Strong<Tag, T>> {
-  std::size_t operator()(const testudo::Strong<Tag, T>& s) const noexcept { return std::hash<T>{}(s.value()); }
+  std::size_t operator()(const testudo::Strong<Tag, T>& s) const noexcept {
+    return std::hash<T>{}(s.value());
+  }
 };
