@@ -1,0 +1,62 @@
+#include "training/aggregation/combine.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "training/arithmetic/reproducible.h"
+#include "training/arithmetic/vector_unit.h"
+
+namespace testudo::training {
+
+namespace {
+
+constexpr std::size_t tile = 1024;  // its sums fit the first-level cache; no influence on the bits
+
+TESTUDO_KERNEL int add_scaled(const float* __restrict part, double coefficient, double* __restrict sums,
+                              std::size_t size) {
+  for (std::size_t k = 0; k < size; ++k) sums[k] += coefficient * static_cast<double>(part[k]);
+  return 0;
+}
+
+TESTUDO_KERNEL int add_scaled_difference(const float* __restrict part, const float* __restrict base,
+                                         double coefficient, double* __restrict sums, std::size_t size) {
+  for (std::size_t k = 0; k < size; ++k) {
+    const float difference = part[k] - base[k];
+    sums[k] += coefficient * static_cast<double>(difference);
+  }
+  return 0;
+}
+
+TESTUDO_KERNEL int divide_and_round(const double* __restrict sums, double divisor, float* __restrict out,
+                                    std::size_t size) {
+  for (std::size_t k = 0; k < size; ++k) out[k] = static_cast<float>(sums[k] / divisor) + 0.0F;
+  return 0;
+}
+
+}  // namespace
+
+std::vector<float> combine(std::span<const std::span<const float>> parts,
+                           std::span<const double> coefficients, std::span<const float> base,
+                           double divisor) {
+  const ScopedFloatEnvironment environment;
+  const std::size_t size = parts.front().size();
+  std::vector<float> out(size);
+  std::vector<double> sums(std::min(tile, size));
+  for (std::size_t begin = 0; begin < size; begin += tile) {
+    const std::size_t count = std::min(tile, size - begin);
+    for (std::size_t k = 0; k < count; ++k)
+      sums[k] = base.empty() ? 0.0 : static_cast<double>(base[begin + k]);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const float* part = parts[i].data() + begin;
+      if (base.empty()) {
+        run_widest<add_scaled>(part, coefficients[i], sums.data(), count);
+      } else {
+        run_widest<add_scaled_difference>(part, base.data() + begin, coefficients[i], sums.data(), count);
+      }
+    }
+    run_widest<divide_and_round>(static_cast<const double*>(sums.data()), divisor, out.data() + begin, count);
+  }
+  return out;
+}
+
+}  // namespace testudo::training

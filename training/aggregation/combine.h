@@ -1,0 +1,15 @@
+// v = base + Σ a_i (g_i − base), element by element: the pass that forms a result. Written order: the element
+// of base as double (+0 without a base), then + a_i · double(float(g_i − base)) for every member in roster
+// order, then the quotient by `divisor`, then one rounding to float. A result of −0 becomes +0.
+#pragma once
+
+#include <span>
+#include <vector>
+
+namespace testudo::training {
+
+// REQUIRES: equal sizes; base empty or of the parts' size.
+std::vector<float> combine(std::span<const std::span<const float>> parts,
+                           std::span<const double> coefficients, std::span<const float> base, double divisor);
+
+}  // namespace testudo::training
