@@ -2,10 +2,10 @@
 // else; the step is the optimizer's (optimizer/optimizer.h), never the model's.
 //
 // Threads: one owner. Methods run on a thread of the CPU pool, one call at a time per object, possibly each
-// on another thread. They may be slow; they touch no protocol state. The first three are const in effect: the
-// same arguments give the same result, on the same machine bit for bit. Between machines only a
-// contribution's low bits may differ (the tolerance ν of the manifest). What a model remembers between calls
-// (running statistics) is frozen, or a validator could not recompute it.
+// on another thread. They may be slow; they touch no protocol state. The same arguments give the same result,
+// on one machine bit for bit; between machines only a contribution's low bits may differ (the tolerance ν of
+// the manifest). What a model remembers between calls (running statistics) is frozen, or a validator could
+// not recompute it.
 #pragma once
 
 #include <cstdint>

@@ -54,12 +54,17 @@ std::vector<PartRange> lay_out(std::span<const std::size_t> sizes, const Digest&
   return parts;
 }
 
-Result<void> check_roster(std::span<const ReducerCapacity> roster) {
+// The equal cut asks only who can be reached.
+bool reachable(const ReducerCapacity& member) { return !member.client_mode; }
+
+template <typename Predicate>
+Result<void> check_roster(std::span<const ReducerCapacity> roster, Predicate can_reduce) {
   if (roster.size() > partition_member_limit) {
     return fail(ErrorCode::limit, "partition: " + std::to_string(roster.size()) + " members, the limit is " +
                                       std::to_string(partition_member_limit));
   }
-  if (count_reducers(roster) == 0) return fail(ErrorCode::refused, "partition: no member can reduce");
+  if (std::ranges::none_of(roster, can_reduce))
+    return fail(ErrorCode::refused, "partition: no member can reduce");
   return {};
 }
 
@@ -140,18 +145,18 @@ std::vector<std::size_t> round_shares(std::size_t values, std::span<const double
 
 Result<std::vector<PartRange>> partition_equal(std::size_t values, std::span<const ReducerCapacity> roster,
                                                const Digest& seed) {
-  TRY_VOID(check_roster(roster));
+  TRY_VOID(check_roster(roster, reachable));
   const ScopedFloatEnvironment environment;
-  const double share = 1.0 / static_cast<double>(count_reducers(roster));
+  const double share = 1.0 / static_cast<double>(std::ranges::count_if(roster, reachable));
   std::vector<double> shares(roster.size());
-  for (std::size_t j = 0; j < roster.size(); ++j) shares[j] = reduces(roster[j]) ? share : 0.0;
+  for (std::size_t j = 0; j < roster.size(); ++j) shares[j] = reachable(roster[j]) ? share : 0.0;
   return lay_out(round_shares(values, shares), seed);
 }
 
 Result<std::vector<PartRange>> partition_by_bandwidth(std::size_t values,
                                                       std::span<const ReducerCapacity> roster,
                                                       const Digest& seed) {
-  TRY_VOID(check_roster(roster));
+  TRY_VOID(check_roster(roster, reduces));
   return lay_out(round_shares(values, bandwidth_shares(roster)), seed);
 }
 

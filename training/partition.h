@@ -3,24 +3,20 @@
 //
 // Specification
 // 1. Shares p_j (fractions of the values), one a member, Σ p_j = 1. A member in client mode (no inbound
-// connectivity) or
-//    without measured bandwidth has share 0.
-//    Equal: every reducer 1 / (number of reducers).
-//    By bandwidth (DeDLOC): minimise ξ subject to ξ ≥ (1 + (n−2) p_j) / b_j, so p_j(ξ) = clamp((ξ b_j −
-//    1)/(n−2), 0, cap), n counting clients too, and ξ by bisection: 200 halvings between 0 and the ξ at which
-//    everybody is at the cap, or until the interval has no double inside; the upper end is taken, so Σ p_j(ξ)
-//    ≥ 1. n ≤ 2: p ∝ b.
-// 2. Cap: no reducer holds more than 2/n of the values (nobody owns much of the model by claiming bandwidth)
-// where that is
-//    feasible; with r < n/2 reducers the cap is 1/r.
-// 3. Rounding to whole values: size_j = min(⌊p_j d⌋, cap values), cap values = max(⌊2d/n⌋, ⌈d/r⌉); the values
-// left over go one
-//    by one to the members with a positive share in order of the greatest remainder p_j d − ⌊p_j d⌋, ties to
-//    the earlier in the roster, round after round, skipping who is at the cap. If rounding made the sum
-//    greater than d, values are taken away one by one in the opposite order.
+//    connectivity) has share 0.
+//    Equal: every other member the same, whatever its bandwidth.
+//    By bandwidth (DeDLOC): minimise ξ subject to ξ ≥ (1 + (n−2) p_j) / b_j, so
+//    p_j(ξ) = clamp((ξ b_j − 1)/(n−2), 0, cap), n counting clients too; bandwidth 0 counts as client mode.
+//    ξ by bisection from [0, twice the ξ at which the slowest is at the cap]: 200 halvings, or until no
+//    double lies inside; the upper end is taken, so Σ p_j(ξ) ≥ 1. n ≤ 2: p ∝ b.
+// 2. Cap: no reducer holds more than 2/n of the values (nobody owns much of the model by claiming
+//    bandwidth) where that is feasible; with r < n/2 reducers the cap is 1/r.
+// 3. Rounding to whole values: size_j = min(⌊p_j d⌋, cap values), cap values = max(⌊2d/n⌋, ⌈d/r⌉). What is
+//    left over goes one by one to the members with a positive share, by descending remainder
+//    p_j d − ⌊p_j d⌋, ties to the earlier in the roster, round after round, skipping who is at the cap.
+//    Should the sizes exceed d, values are taken away one by one in the opposite order.
 // 4. Order: the members are shuffled by the seed (from the last beacon), and ranges are laid out one after
-// another in that
-//    order. Nobody owns the same layer twice by choosing an id.
+//    another in that order. Nobody owns the same layer twice by choosing an id.
 //
 // Threads: pure, callable from any thread.
 #pragma once

@@ -14,7 +14,9 @@
 
 namespace testudo::training {
 
-// τ = automatic: the rule takes the lower weighted median of ‖g_i − start‖ (automatic_tau below).
+// τ = automatic: the rule takes the lower weighted median of ‖g_i − start‖ (automatic_tau below), and 1 where
+// that is 0 because everybody sent the start. Only the reducer has seen the parts, so others take
+// `Aggregate::tau` on trust until they rerun; a run with sketch checks agrees on τ beforehand.
 inline constexpr double automatic = 0;
 
 // REQUIRES (the caller checked all of it at the door): equal sizes; weights finite and > 0; start empty

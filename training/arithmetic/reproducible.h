@@ -4,7 +4,8 @@
 // i mod 16, in ascending order; then the tree l[k] += l[k + 8] for k < 8, l[k] += l[k + 4] for k < 4,
 // l[k] += l[k + 2], l[0] += l[1]. Only + − × ÷ √ in IEEE double, nearest-even.
 // A product of two floats is exact in double (48 bits, exponents far inside), so a fused multiply-add gives
-// the same bits as multiply-then-add in dot and sum_of_squares, and is allowed there, and only there.
+// the same bits as multiply-then-add in dot and sum_of_squares, and is allowed there and in the Gram matrix,
+// nowhere else.
 //
 // All functions are pure, single-threaded, callable from any thread; they set the float environment
 // themselves. Spans of one call have equal sizes (a caller's duty, checked). Infinities and NaNs give what

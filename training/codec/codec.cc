@@ -14,17 +14,13 @@ namespace {
 
 constexpr std::size_t greatest_count = std::size_t{1} << 40;
 
-tl::unexpected<Error> not_finite(CodecKind kind) {
-  return fail(ErrorCode::invalid_argument, std::string(name(kind)) + " encode: a value is infinite or NaN");
-}
-
 tl::unexpected<Error> refuse(CodecKind kind, std::string_view why) {
   return fail(ErrorCode::protocol, std::string(name(kind)) + " decode: " + std::string(why));
 }
 
 Result<void> decode_fp32(ByteView encoded, std::span<float> out, float g_max) {
-  if (!out.empty()) std::memcpy(out.data(), encoded.data(), encoded.size());
-  if (run_widest<kernels::greatest_magnitude>(static_cast<const float*>(out.data()), out.size()) >
+  auto* const bytes = reinterpret_cast<std::uint8_t*>(out.data());
+  if (run_widest<kernels::copy_greatest_magnitude>(encoded.data(), out.size(), bytes) >
       std::bit_cast<std::int32_t>(g_max)) {
     return refuse(CodecKind::fp32, "a value is not finite or exceeds g_max");
   }
@@ -95,18 +91,24 @@ Result<Bytes> encode(CodecKind kind, std::span<const float> values) {
 Result<void> encode_into(CodecKind kind, std::span<const float> values, MutableByteView out) {
   TESTUDO_CHECK(out.size() == encoded_size(kind, values.size()));
   const ScopedFloatEnvironment environment;
-  if (kind == CodecKind::int8) {
-    if (!run_widest<kernels::encode_int8>(values.data(), values.size(), out.data())) return not_finite(kind);
-    return {};
+  bool finite = false;
+  switch (kind) {
+    case CodecKind::fp32: {
+      const auto* const bytes = reinterpret_cast<const std::uint8_t*>(values.data());
+      finite = run_widest<kernels::copy_greatest_magnitude>(bytes, values.size(), out.data()) <
+               kernels::infinity_bits;
+      break;
+    }
+    case CodecKind::fp16:
+      finite =
+          run_widest<kernels::encode_fp16>(values.data(), values.size(), out.data()) < kernels::infinity_bits;
+      break;
+    case CodecKind::int8:
+      finite = run_widest<kernels::encode_int8>(values.data(), values.size(), out.data());
+      break;
   }
-  if (run_widest<kernels::greatest_magnitude>(values.data(), values.size()) >= kernels::infinity_bits) {
-    return not_finite(kind);
-  }
-  if (kind == CodecKind::fp16) {
-    run_widest<kernels::encode_fp16>(values.data(), values.size(), out.data());
-  } else if (!values.empty()) {
-    std::memcpy(out.data(), values.data(), out.size());
-  }
+  if (!finite)
+    return fail(ErrorCode::invalid_argument, std::string(name(kind)) + " encode: a value is infinite or NaN");
   return {};
 }
 
