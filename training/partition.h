@@ -11,10 +11,11 @@
 //    double lies inside; the upper end is taken, so Σ p_j(ξ) ≥ 1. n ≤ 2: p ∝ b.
 // 2. Cap: no reducer holds more than 2/n of the values (nobody owns much of the model by claiming
 //    bandwidth) where that is feasible; with r < n/2 reducers the cap is 1/r.
-// 3. Rounding to whole values: size_j = min(⌊p_j d⌋, cap values), cap values = max(⌊2d/n⌋, ⌈d/r⌉). What is
-//    left over goes one by one to the members with a positive share, by descending remainder
-//    p_j d − ⌊p_j d⌋, ties to the earlier in the roster, round after round, skipping who is at the cap.
-//    Should the sizes exceed d, values are taken away one by one in the opposite order.
+// 3. Rounding to whole values: size_j = min(⌊p_j d⌋, cap values), cap values = max(⌊2d/n⌋, ⌈d/s⌉), s the
+//    members with a positive share (s ≥ n/2 by rule 2, so the cap is exceeded by less than one value). What
+//    is left over goes one by one to the members with a positive share, by descending remainder p_j d − ⌊p_j
+//    d⌋, ties to the earlier in the roster, round after round, skipping who is at the cap. Should the sizes
+//    exceed d, values are taken away one by one in the opposite order.
 // 4. Order: the members are shuffled by the seed (from the last beacon), and ranges are laid out one after
 //    another in that order. Nobody owns the same layer twice by choosing an id.
 //

@@ -156,7 +156,8 @@ TEST_CASE("hostile and random bandwidths always give a cover within the cap") {
     const std::size_t values = rng.below(100'000);
     const auto reducers = static_cast<std::size_t>(
         std::ranges::count_if(roster, [](const auto& m) { return !m.client_mode && m.bandwidth > 0; }));
-    const std::size_t cap = std::max(2 * values / roster.size(), (values + reducers - 1) / reducers);
+    const std::size_t cap =
+        std::max((2 * values + roster.size() - 1) / roster.size(), (values + reducers - 1) / reducers);
     for (const auto cut : {partition_equal, partition_by_bandwidth}) {
       const auto parts = cut(values, roster, seed_of(static_cast<std::uint8_t>(trial)));
       REQUIRE(parts.has_value());
