@@ -1,0 +1,197 @@
+#include "tools/demo_runner/chart.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace testudo::tools {
+namespace {
+
+// In SVG user units; the drawing scales with the page.
+constexpr double width = 720;
+constexpr double height = 300;
+constexpr double left = 64;
+constexpr double right = 16;
+constexpr double top = 34;
+constexpr double bottom = 46;
+constexpr double bar_height = 22;
+constexpr double bar_gap = 6;
+constexpr double bar_left = 150;
+constexpr double bar_right = 110;
+
+struct Range {
+  double low = 0;
+  double high = 1;
+};
+
+Range padded(Range range) {
+  if (range.high - range.low < 1e-12) return {range.low - 0.5, range.high + 0.5};
+  return range;
+}
+
+std::string tick_text(double value, bool percent) {
+  return percent ? fmt::format("{:.0f} %", value * 100) : fmt::format("{:.6g}", value);
+}
+
+std::string legend(const std::vector<std::string>& labels) {
+  std::string out;
+  double x = left;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    out +=
+        fmt::format(R"(<rect class="series-{} fill" x="{:.0f}" y="8" width="12" height="12" rx="2"/>)", i, x);
+    out += fmt::format(R"(<text x="{:.0f}" y="18">{}</text>)", x + 17, escape(labels[i]));
+    x += 17 + 7.2 * static_cast<double>(labels[i].size()) + 22;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string escape(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string bytes_text(double bytes) {
+  for (const char* unit : {"B", "kB", "MB", "GB"}) {
+    if (bytes < 1000) return fmt::format("{:.{}f} {}", bytes, unit[0] == 'B' ? 0 : 1, unit);
+    bytes /= 1000;
+  }
+  return fmt::format("{:.1f} TB", bytes);
+}
+
+std::vector<double> axis_ticks(double low, double high, int count) {
+  const double raw = (high - low) / count;
+  const double power = std::pow(10, std::floor(std::log10(raw)));
+  double step = power;
+  for (const double factor : {2.0, 5.0, 10.0}) {
+    if (step < raw * 0.999) step = factor * power;
+  }
+  std::vector<double> ticks;
+  for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) {
+    ticks.push_back(i == 0 ? 0 : i * step);
+  }
+  return ticks;
+}
+
+std::string draw(const LineChart& chart) {
+  Range x{1e300, -1e300};
+  Range y{1e300, -1e300};
+  for (const Series& series : chart.series) {
+    for (const auto& [px, py] : series.points) {
+      x = {std::min(x.low, px), std::max(x.high, px)};
+      y = {std::min(y.low, py), std::max(y.high, py)};
+    }
+  }
+  if (x.low > x.high) {
+    return fmt::format(R"(<p class="empty">{}: no data.</p>)", escape(chart.title));
+  }
+  if (chart.y_min) y.low = *chart.y_min;
+  if (chart.y_max) y.high = *chart.y_max;
+  x = padded(x);
+  y = padded(y);
+  const auto to_x = [&](double value) {
+    return left + (value - x.low) / (x.high - x.low) * (width - left - right);
+  };
+  const auto to_y = [&](double value) {
+    const double share = std::clamp((value - y.low) / (y.high - y.low), 0.0, 1.0);
+    return height - bottom - share * (height - top - bottom);
+  };
+
+  std::string out = fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">)", width, height,
+                                escape(chart.title));
+  std::vector<std::string> labels;
+  for (const Series& series : chart.series) labels.push_back(series.label);
+  out += legend(labels);
+  for (const double tick : axis_ticks(y.low, y.high, 5)) {
+    out += fmt::format(R"(<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>)", left, width - right,
+                       to_y(tick), to_y(tick));
+    out += fmt::format(R"(<text class="tick" text-anchor="end" x="{}" y="{:.1f}">{}</text>)", left - 8,
+                       to_y(tick) + 4, tick_text(tick, chart.percent));
+  }
+  for (const double tick : axis_ticks(x.low, x.high, 8)) {
+    out += fmt::format(R"(<text class="tick" text-anchor="middle" x="{:.1f}" y="{}">{}</text>)", to_x(tick),
+                       height - bottom + 18, tick_text(tick, false));
+  }
+  out += fmt::format(R"(<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/>)", left, width - right,
+                     height - bottom);
+  out += fmt::format(R"(<text class="tick" text-anchor="middle" x="{}" y="{}">{}</text>)",
+                     (left + width - right) / 2, height - 8, escape(chart.x_label));
+  out += fmt::format(
+      R"svg(<text class="tick" text-anchor="middle" transform="translate(14 {}) rotate(-90)">{}</text>)svg",
+      (top + height - bottom) / 2, escape(chart.y_label));
+  if (chart.mark && chart.mark->first >= x.low && chart.mark->first <= x.high) {
+    const double at = to_x(chart.mark->first);
+    out += fmt::format(R"(<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"/>)", at, top,
+                       height - bottom);
+    out += fmt::format(R"(<text class="mark-text" x="{:.1f}" y="{}">{}</text>)", at + 5, top + 10,
+                       escape(chart.mark->second));
+  }
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    const auto& points = chart.series[i].points;
+    if (points.size() == 1) {
+      out += fmt::format(R"(<circle class="series-{} fill" cx="{:.1f}" cy="{:.1f}" r="3"/>)", i,
+                         to_x(points[0].first), to_y(points[0].second));
+    }
+    if (points.size() < 2) continue;
+    out += fmt::format(R"(<polyline class="series-{} line" points=")", i);
+    for (const auto& [px, py] : points) out += fmt::format("{:.1f},{:.1f} ", to_x(px), to_y(py));
+    out += R"("/>)";
+  }
+  return out + "</svg>";
+}
+
+std::string draw(const BarChart& chart) {
+  double longest = 0;
+  for (const Bar& bar : chart.bars) {
+    double sum = 0;
+    for (const double segment : bar.segments) sum += segment;
+    longest = std::max(longest, sum);
+  }
+  if (longest <= 0) return fmt::format(R"(<p class="empty">{}: no data.</p>)", escape(chart.title));
+  const bool with_legend = chart.segments.size() > 1;
+  const double begin = with_legend ? top : 8;
+  const double total = begin + static_cast<double>(chart.bars.size()) * (bar_height + bar_gap);
+  std::string out = fmt::format(R"(<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}">)", width, total,
+                                escape(chart.title));
+  if (with_legend) out += legend(chart.segments);
+  double y = begin;
+  for (const Bar& bar : chart.bars) {
+    out += fmt::format(R"(<text class="{}" text-anchor="end" x="{}" y="{:.1f}">{}</text>)",
+                       bar.highlighted ? "hostile" : "tick", bar_left - 8, y + bar_height / 2 + 4,
+                       escape(bar.label));
+    double x = bar_left;
+    for (std::size_t i = 0; i < bar.segments.size(); ++i) {
+      const double length = bar.segments[i] / longest * (width - bar_left - bar_right);
+      const std::string style = bar.highlighted ? "hostile fill" : fmt::format("series-{} fill", i);
+      out += fmt::format(R"(<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}"/>)", style, x,
+                         y, length, bar_height);
+      x += length;
+    }
+    out += fmt::format(R"(<text class="tick" x="{:.1f}" y="{:.1f}">{}</text>)", x + 7, y + bar_height / 2 + 4,
+                       escape(bar.value));
+    y += bar_height + bar_gap;
+  }
+  return out + "</svg>";
+}
+
+}  // namespace testudo::tools
