@@ -1,0 +1,47 @@
+// SqliteStorage: the Storage of a real node, one SQLite file in WAL mode with synchronous=FULL: what
+// write() returned from is on disk. One process holds the file at a time. Loop thread only.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "net/storage/storage.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace testudo::net {
+
+class SqliteStorage final : public Storage {
+ public:
+  // Creates the file when there is none. `refused` when another process holds it, `corrupt` when it is not
+  // ours, `io` for what the disk says.
+  static Result<std::unique_ptr<SqliteStorage>> open(const std::string& path);
+  ~SqliteStorage() override;
+
+  Result<std::optional<Bytes>> get(std::string_view key) override;
+  Result<void> write(std::vector<Entry> entries) override;
+  Result<std::vector<std::pair<std::string, Bytes>>> list(std::string_view prefix) override;
+
+ private:
+  struct Close {
+    void operator()(sqlite3* database) const;
+    void operator()(sqlite3_stmt* statement) const;
+  };
+  using Statement = std::unique_ptr<sqlite3_stmt, Close>;
+
+  explicit SqliteStorage(std::string path) : path_(std::move(path)) {}
+  Result<void> execute(const char* sql);
+  Result<void> prepare(Statement& out, const char* sql);
+  Result<void> write_entries(const std::vector<Entry>& entries);
+  Error error(int code, const char* doing) const;
+
+  std::string path_;
+  std::unique_ptr<sqlite3, Close> database_;
+  Statement get_;
+  Statement put_;
+  Statement erase_;
+  Statement list_;
+};
+
+}  // namespace testudo::net
