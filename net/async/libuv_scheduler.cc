@@ -38,6 +38,7 @@ LibuvScheduler::LibuvScheduler() {
 }
 
 LibuvScheduler::~LibuvScheduler() {
+  closing_ = true;
   uv_close(as_handle(&check_), nullptr);
   uv_close(as_handle(&idle_), nullptr);
   uv_close(as_handle(&timer_), nullptr);
@@ -105,6 +106,8 @@ void LibuvScheduler::on_signal(int number, std::function<void()> function) {
 }
 
 void LibuvScheduler::wake() {
+  // Work of the pool may still finish while we close: starting a closed handle would keep the loop forever.
+  if (closing_) return;
   // Within a turn arm() follows; outside, an active idle handle keeps the next poll from blocking.
   if (!in_turn_) uv_idle_start(&idle_, [](uv_idle_t*) {});
 }

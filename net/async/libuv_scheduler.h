@@ -47,6 +47,7 @@ class LibuvScheduler final : public Scheduler {
   uv_async_t async_{};
   bool in_turn_ = false;
   bool stopping_ = false;
+  bool closing_ = false;
   std::mutex mutex_;  // guards from_other_threads_ only
   std::vector<std::function<void()>> from_other_threads_;
   std::vector<std::unique_ptr<SignalHandle>> signals_;
