@@ -1,0 +1,258 @@
+#include "swarm/outcome.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "crypto/hash.h"
+#include "crypto/signing.h"
+#include "net/messages/message.h"
+#include "swarm/roster.h"
+
+namespace testudo::swarm {
+namespace {
+
+constexpr std::uint8_t format_version = 1;
+constexpr std::string_view vote_domain = "testudo/certify/1";
+constexpr Digest no_digest{};
+
+net::MessageLimits limits(std::size_t size) { return {.size = size, .elements = max_members, .depth = 4}; }
+
+struct RemovalWire {
+  PeerId peer;
+  std::uint8_t fault = 0;
+  Digest evidence{};
+  MSGPACK_DEFINE(peer, fault, evidence)
+};
+struct AdmissionWire {
+  PeerId peer;
+  bool client_mode = false;
+  MSGPACK_DEFINE(peer, client_mode)
+};
+struct OutcomeWire {
+  std::uint8_t version = 0;
+  Digest run{};
+  std::uint64_t round = 0;
+  std::uint32_t attempt = 0;
+  std::uint8_t kind = 0;
+  Digest previous{};
+  std::vector<PeerId> present;
+  std::vector<Digest> results;
+  std::vector<RemovalWire> removed;
+  std::vector<AdmissionWire> admitted;
+  Digest state{};
+  Digest parameters{};
+  std::uint64_t samples = 0;
+  float loss = 0;
+  MSGPACK_DEFINE(version, run, round, attempt, kind, previous, present, results, removed, admitted, state,
+                 parameters, samples, loss)
+};
+struct VoteWire {
+  PeerId signer;
+  crypto::Signature signature{};
+  MSGPACK_DEFINE(signer, signature)
+};
+struct CertificateWire {
+  std::uint8_t version = 0;
+  Bytes outcome;
+  std::vector<VoteWire> votes;
+  MSGPACK_DEFINE(version, outcome, votes)
+};
+
+bool is_known(Fault fault) {
+  switch (fault) {
+    case Fault::absent:
+    case Fault::silent:
+    case Fault::unserved:
+    case Fault::equivocation:
+    case Fault::malformed:
+      return true;
+  }
+  return false;
+}
+
+template <typename Range, typename Projection>
+bool ascending(const Range& range, Projection projection) {
+  return std::ranges::adjacent_find(range, std::ranges::greater_equal{}, projection) == range.end();
+}
+
+tl::unexpected<Error> bad(std::string_view what) {
+  return fail(ErrorCode::protocol, "outcome: " + std::string(what));
+}
+
+}  // namespace
+
+std::string_view name(Fault fault) {
+  switch (fault) {
+    case Fault::absent:
+      return "absent";
+    case Fault::silent:
+      return "silent";
+    case Fault::unserved:
+      return "unserved";
+    case Fault::equivocation:
+      return "equivocation";
+    case Fault::malformed:
+      return "malformed";
+  }
+  return "unknown fault";
+}
+
+Result<void> Outcome::check() const {
+  if (round.value() == 0) return bad("round 0 is the initial state, no round");
+  if (round.value() == std::numeric_limits<std::uint64_t>::max())
+    return bad("there is no round after this one");
+  if (kind != OutcomeKind::apply && kind != OutcomeKind::voided) return bad("unknown kind");
+  for (const std::size_t count : {present.size(), results.size(), removed.size(), admitted.size()}) {
+    if (count > max_members) return bad("more entries than a roster may have members");
+  }
+  if (kind == OutcomeKind::apply && present.empty()) return bad("applied without contributors");
+  if (!ascending(present, std::identity{})) return bad("present peers are not ascending");
+  if (!ascending(removed, &Removal::peer)) return bad("removed peers are not ascending");
+  if (!ascending(admitted, &Admission::peer)) return bad("admitted peers are not ascending");
+  for (const Removal& removal : removed) {
+    if (!is_known(removal.fault)) return bad("unknown fault");
+    if (is_ban(removal.fault) == (removal.evidence == no_digest)) {
+      return bad("a ban names its evidence, an elimination has none");
+    }
+  }
+  if (!std::isfinite(loss)) return bad("the loss is not finite");
+  return {};
+}
+
+Bytes Outcome::encode() const {
+  OutcomeWire wire;
+  wire.version = format_version;
+  wire.run = run;
+  wire.round = round.value();
+  wire.attempt = attempt.value();
+  wire.kind = static_cast<std::uint8_t>(kind);
+  wire.previous = previous;
+  wire.present = present;
+  wire.results = results;
+  for (const Removal& removal : removed) {
+    wire.removed.push_back({removal.peer, static_cast<std::uint8_t>(removal.fault), removal.evidence});
+  }
+  for (const Admission& admission : admitted)
+    wire.admitted.push_back({admission.peer, admission.client_mode});
+  wire.state = state;
+  wire.parameters = parameters;
+  wire.samples = samples;
+  wire.loss = loss;
+  return net::pack(wire);
+}
+
+Result<Outcome> Outcome::decode(ByteView bytes) {
+  const auto unpacked = net::unpack<OutcomeWire>(bytes, limits(max_bytes));
+  if (!unpacked) return fail(Error(unpacked.error()).in("outcome"));
+  const OutcomeWire& wire = *unpacked;
+  if (wire.version != format_version) {
+    return bad("format version " + std::to_string(wire.version) + " is unknown here");
+  }
+  Outcome outcome;
+  outcome.run = wire.run;
+  outcome.round = RoundNumber(wire.round);
+  outcome.attempt = Attempt(wire.attempt);
+  outcome.kind = static_cast<OutcomeKind>(wire.kind);
+  outcome.previous = wire.previous;
+  outcome.present = wire.present;
+  outcome.results = wire.results;
+  for (const RemovalWire& removal : wire.removed) {
+    outcome.removed.push_back({removal.peer, static_cast<Fault>(removal.fault), removal.evidence});
+  }
+  for (const AdmissionWire& admission : wire.admitted) {
+    outcome.admitted.push_back({admission.peer, admission.client_mode});
+  }
+  outcome.state = wire.state;
+  outcome.parameters = wire.parameters;
+  outcome.samples = wire.samples;
+  outcome.loss = wire.loss;
+  TRY_VOID(outcome.check());
+  return outcome;
+}
+
+Digest Outcome::digest() const { return crypto::Hasher("testudo/outcome/1").bytes(encode()).finish(); }
+
+Digest beacon_after(const Digest& outcome_digest) {
+  return crypto::Hasher("testudo/beacon/1").bytes(outcome_digest).finish();
+}
+
+crypto::Signature sign_outcome(const crypto::KeyPair& key, const Digest& outcome_digest) {
+  return crypto::sign(key, vote_domain, outcome_digest);
+}
+
+bool verify_vote(const Digest& outcome_digest, const Vote& vote) {
+  return crypto::verify(vote.signer.key(), vote_domain, outcome_digest, vote.signature);
+}
+
+Bytes Certificate::encode() const {
+  CertificateWire wire;
+  wire.version = format_version;
+  wire.outcome = outcome.encode();
+  for (const Vote& vote : votes) wire.votes.push_back({vote.signer, vote.signature});
+  return net::pack(wire);
+}
+
+Result<Certificate> Certificate::decode(ByteView bytes) {
+  const auto unpacked = net::unpack<CertificateWire>(bytes, limits(max_bytes));
+  if (!unpacked) return fail(Error(unpacked.error()).in("certificate"));
+  const CertificateWire& wire = *unpacked;
+  if (wire.version != format_version) {
+    return fail(ErrorCode::protocol,
+                "certificate: format version " + std::to_string(wire.version) + " is unknown here");
+  }
+  auto outcome = Outcome::decode(wire.outcome);
+  if (!outcome) return fail(std::move(outcome).error().in("certificate"));
+  Certificate certificate{*std::move(outcome), {}};
+  for (const VoteWire& vote : wire.votes) certificate.votes.push_back({vote.signer, vote.signature});
+  if (!ascending(certificate.votes, &Vote::signer)) {
+    return fail(ErrorCode::protocol, "certificate: signers are not ascending");
+  }
+  return certificate;
+}
+
+Result<void> Certificate::verify(const Roster& before) const {
+  const Digest digest = outcome.digest();
+  std::vector<PeerId> signers;
+  for (const Vote& vote : votes) {
+    // Refused rather than skipped: an honest certificate has none, and nothing unsigned may ride along.
+    if (!before.contains(vote.signer)) {
+      return fail(ErrorCode::authentication, "certificate of round " + std::to_string(outcome.round.value()) +
+                                                 ": " + vote.signer.short_text() +
+                                                 " signed and is no member");
+    }
+    if (!verify_vote(digest, vote)) {
+      return fail(ErrorCode::authentication, "certificate of round " + std::to_string(outcome.round.value()) +
+                                                 ": the signature of " + vote.signer.short_text() +
+                                                 " does not hold");
+    }
+    signers.push_back(vote.signer);
+  }
+  if (!is_quorum(before, outcome.present, signers)) {
+    return fail(ErrorCode::authentication, "certificate of round " + std::to_string(outcome.round.value()) +
+                                               ": " + std::to_string(signers.size()) +
+                                               " signatures are no quorum of " +
+                                               std::to_string(before.size()) + " members");
+  }
+  return {};
+}
+
+bool is_quorum(const Roster& roster, const std::vector<PeerId>& present, const std::vector<PeerId>& signers) {
+  std::set<PeerId> counted;
+  std::uint64_t weight = 0;
+  std::size_t founders = 0;
+  for (const PeerId& signer : signers) {
+    const auto index = roster.index_of(signer);
+    if (!index || !counted.insert(signer).second) continue;
+    weight += roster.members()[*index].weight;
+    if (roster.is_founder(signer)) ++founders;
+  }
+  if (!roster.founding()) return 2 * weight > roster.total_weight();
+  if (2 * founders <= roster.founders().size()) return false;
+  const auto of_present = static_cast<std::size_t>(
+      std::ranges::count_if(present, [&](const PeerId& id) { return counted.contains(id); }));
+  return present.empty() || 2 * of_present > present.size();
+}
+
+}  // namespace testudo::swarm

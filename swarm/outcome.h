@@ -1,0 +1,99 @@
+// Outcome and Certificate: how a round ended, and the signatures that make it so. The chain of certificates
+// is the ledger; the roster is a fold over it (roster.h). Values; any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/base/result.h"
+#include "swarm/types.h"
+
+namespace testudo::swarm {
+
+class Roster;
+
+enum class OutcomeKind : std::uint8_t {
+  apply = 1,   // the update of the round was applied
+  voided = 2,  // nothing was applied; the round is attempted again
+};
+
+// Why a member lost its seat. Eliminated ones may apply again, banned ones never.
+enum class Fault : std::uint8_t {
+  absent = 1,         // no COMMIT
+  silent = 2,         // fell silent after its COMMIT
+  unserved = 3,       // did not answer a challenge
+  equivocation = 16,  // two signed payloads in one place: banned
+  malformed = 17,     // signed what the rules forbid: banned
+};
+constexpr bool is_ban(Fault fault) { return static_cast<std::uint8_t>(fault) >= 16; }
+std::string_view name(Fault fault);
+
+struct Removal {
+  PeerId peer;
+  Fault fault = Fault::absent;
+  Digest evidence{};  // of the bytes that prove a ban; zero for an elimination
+};
+
+struct Admission {
+  PeerId peer;
+  bool client_mode = false;  // takes no inbound connections: reduces nothing
+};
+
+// Signed whole. Everything in it follows from agreed sets, so that honest members make the same bytes.
+struct Outcome {
+  RunId run{};
+  RoundNumber round;
+  Attempt attempt;
+  OutcomeKind kind = OutcomeKind::apply;
+  Digest previous{};                // digest of the outcome before, the run id for the first
+  std::vector<PeerId> present;      // the agreed contributors, ascending; empty when none was agreed
+  std::vector<Digest> results;      // hash of each reduced part in order; zero for an absent part
+  std::vector<Removal> removed;     // ascending by peer
+  std::vector<Admission> admitted;  // ascending by peer
+  Digest state{};                   // Merkle root of the training state after the round
+  Digest parameters{};              // BLAKE2b-256 of the parameters after the round, little-endian floats
+  std::uint64_t samples = 0;        // sum of what the present claim
+  float loss = 0;                   // mean of what the present claim, by samples
+
+  static constexpr std::size_t max_bytes = 1024 * 1024;  // above what max_members entries of each kind take
+
+  Bytes encode() const;  // canonical
+  static Result<Outcome> decode(ByteView bytes);
+  Digest digest() const;
+  // Bounds and form: what decode() demands beyond the encoding itself.
+  Result<void> check() const;
+};
+
+// beacon(t) = BLAKE2b-256(domain ‖ outcome t). The signatures are left out on purpose: honest members may
+// hold different majorities of them.
+Digest beacon_after(const Digest& outcome_digest);
+
+struct Vote {
+  PeerId signer;
+  crypto::Signature signature{};
+};
+crypto::Signature sign_outcome(const crypto::KeyPair& key, const Digest& outcome_digest);
+bool verify_vote(const Digest& outcome_digest, const Vote& vote);
+
+struct Certificate {
+  Outcome outcome;
+  std::vector<Vote> votes;  // ascending by signer
+
+  static constexpr std::size_t max_bytes = 2 * 1024 * 1024;
+
+  Bytes encode() const;
+  // Bounds and form only; verify() decides whether it holds.
+  static Result<Certificate> decode(ByteView bytes);
+  // Against the roster that the outcome before certified.
+  Result<void> verify(const Roster& before) const;
+};
+
+// Whether `signers` suffice for an outcome whose agreed contributors are `present`.
+//   While the run is founding (the roster has never reached `founding_size`): more than half of the founders,
+//   and more than half of `present`. Any two such quorums share a founder, who signs one outcome only, so
+//   hostile names cannot outvote a lone founder right after launch, nor members that died hold it up.
+//   Afterwards: more than half of the roster's vote weight.
+bool is_quorum(const Roster& roster, const std::vector<PeerId>& present, const std::vector<PeerId>& signers);
+
+}  // namespace testudo::swarm

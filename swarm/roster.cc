@@ -1,0 +1,64 @@
+#include "swarm/roster.h"
+
+#include <algorithm>
+
+namespace testudo::swarm {
+
+Roster::Roster(std::vector<PeerId> founders) : founders_(std::move(founders)) {
+  std::ranges::sort(founders_);
+  founders_.erase(std::ranges::unique(founders_).begin(), founders_.end());
+  for (const PeerId& founder : founders_) {
+    members_.push_back({.id = founder, .founder = true, .since = RoundNumber(1)});
+  }
+  founding_ = members_.size() < founding_size;
+}
+
+Roster Roster::after(const Outcome& outcome) const {
+  Roster next = *this;
+  for (const Removal& removal : outcome.removed) {
+    if (is_ban(removal.fault)) next.banned_.insert(removal.peer);
+    std::erase_if(next.members_, [&](const Member& member) { return member.id == removal.peer; });
+  }
+  // The first round of an admitted member: a VOID is followed by another attempt of its own round.
+  const RoundNumber since = outcome.kind == OutcomeKind::apply ? outcome.round.next() : outcome.round;
+  for (const Admission& admission : outcome.admitted) {
+    next.members_.push_back({.id = admission.peer,
+                             .founder = is_founder(admission.peer),
+                             .client_mode = admission.client_mode,
+                             .since = since});
+  }
+  std::ranges::sort(next.members_, {}, &Member::id);
+  if (next.members_.size() >= founding_size) next.founding_ = false;
+  return next;
+}
+
+std::optional<std::size_t> Roster::index_of(const PeerId& id) const {
+  const auto at = std::ranges::lower_bound(members_, id, {}, &Member::id);
+  if (at == members_.end() || at->id != id) return std::nullopt;
+  return static_cast<std::size_t>(at - members_.begin());
+}
+
+bool Roster::is_founder(const PeerId& id) const { return std::ranges::binary_search(founders_, id); }
+
+std::uint64_t Roster::total_weight() const {
+  std::uint64_t total = 0;
+  for (const Member& member : members_) total += member.weight;
+  return total;
+}
+
+std::size_t Roster::greatest_hostile_count(double share) const {
+  std::vector<std::uint32_t> weights;
+  for (const Member& member : members_) weights.push_back(member.weight);
+  std::ranges::sort(weights);  // the lightest first: heads count, and light ones are the most heads
+  const double limit = share * static_cast<double>(total_weight());
+  std::size_t count = 0;
+  std::uint64_t sum = 0;
+  for (const std::uint32_t weight : weights) {
+    sum += weight;
+    if (static_cast<double>(sum) > limit) break;
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace testudo::swarm

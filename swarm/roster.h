@@ -1,0 +1,55 @@
+// Roster: the members at a round, a pure function of the manifest and the ledger. A value; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "swarm/outcome.h"
+#include "swarm/types.h"
+
+namespace testudo::swarm {
+
+// Until the roster first reaches this size every certificate needs the founders: with fewer members a handful
+// of hostile names would be a majority.
+inline constexpr std::size_t founding_size = 16;
+
+struct Member {
+  PeerId id;
+  bool founder = false;
+  bool client_mode = false;
+  std::uint32_t weight = 1;  // of its vote: 1 until influence is earned by audited samples
+  RoundNumber since;
+};
+
+class Roster {
+ public:
+  Roster() = default;
+  // The founders, before the first round.
+  explicit Roster(std::vector<PeerId> founders);
+  // What `outcome` makes of this roster.
+  Roster after(const Outcome& outcome) const;
+
+  const std::vector<Member>& members() const { return members_; }  // ascending by id
+  std::size_t size() const { return members_.size(); }
+  std::optional<std::size_t> index_of(const PeerId& id) const;
+  bool contains(const PeerId& id) const { return index_of(id).has_value(); }
+  const std::vector<PeerId>& founders() const { return founders_; }  // of the manifest, seated or not
+  bool is_founder(const PeerId& id) const;
+  bool is_banned(const PeerId& id) const { return banned_.contains(id); }
+  const std::set<PeerId>& banned() const { return banned_; }
+  bool founding() const { return founding_; }
+
+  std::uint64_t total_weight() const;
+  // F of the agreed broadcast: the greatest number of members whose weights sum to at most share · total.
+  std::size_t greatest_hostile_count(double share) const;
+
+ private:
+  std::vector<Member> members_;
+  std::vector<PeerId> founders_;
+  std::set<PeerId> banned_;
+  bool founding_ = true;
+};
+
+}  // namespace testudo::swarm

@@ -1,0 +1,47 @@
+// The words of the round (docs/protocol.md), as types. Values; any thread.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string_view>
+
+#include "crypto/base/bytes.h"
+#include "crypto/base/strong.h"
+#include "crypto/peer_id.h"
+
+namespace testudo::swarm {
+
+using crypto::PeerId;
+
+using RoundNumber = Strong<struct RoundTag>;               // 1, 2, …; state 0 is the initial one
+using Attempt = Strong<struct AttemptTag, std::uint32_t>;  // of a round; a VOID certificate starts the next
+using RunId = Digest;                                      // BLAKE2b-256 of the canonical manifest
+
+// A roster's bound: agreed broadcasts are O(n²) messages, so that runs with more members form groups long
+// before.
+inline constexpr std::size_t max_members = 4096;
+
+// A round's agreed broadcasts, in their order. REVEAL and CHECK come between gather and the certificate.
+enum class Phase : std::uint8_t {
+  commit = 1,         // hashes of the encoded parts
+  serve = 2,          // challenges: contributions that a reducer misses
+  serve_answer = 3,   // the challenged bytes
+  reduce = 4,         // hashes of the results
+  reduce_again = 5,   // results of parts that went to the next member
+  gather = 6,         // challenges: results that a member misses
+  gather_answer = 7,  // the challenged bytes
+  reveal = 8,         // coins of the beacon
+  check = 9,          // norms and sketches
+};
+inline constexpr std::uint8_t last_phase = 9;
+std::string_view name(Phase phase);
+
+// One agreed broadcast: one member has one payload in it.
+struct PhaseKey {
+  RoundNumber round;
+  Attempt attempt;
+  Phase phase = Phase::commit;
+  auto operator<=>(const PhaseKey&) const = default;
+};
+
+}  // namespace testudo::swarm

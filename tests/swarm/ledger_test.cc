@@ -1,0 +1,206 @@
+#include "swarm/ledger.h"
+
+#include "net/storage/memory_storage.h"
+#include "tests/swarm/testing.h"
+
+using namespace testudo;
+using namespace testudo::swarm;
+using namespace testudo::testing;
+
+namespace {
+
+struct Fixture {
+  std::vector<KeyPair> keys = make_keys(3);
+  SignedManifest manifest = make_signed_manifest(keys);
+  RunId run = manifest.manifest.run_id();
+  net::MemoryStorage storage;
+
+  std::unique_ptr<Ledger> open() {
+    auto ledger = Ledger::open(storage, manifest);
+    REQUIRE_MESSAGE(ledger.has_value(), (ledger ? "" : ledger.error().message));
+    return *std::move(ledger);
+  }
+  Certificate next(const Chain& chain, OutcomeKind kind = OutcomeKind::apply) const {
+    return certify(next_outcome(chain, run, kind), keys);
+  }
+  void extend(Ledger& ledger, int rounds) const {
+    for (int i = 0; i < rounds; ++i) REQUIRE(ledger.append(next(ledger.chain())).has_value());
+  }
+};
+
+bool says(const Result<void>& result, std::string_view text) {
+  return !result && result.error().message.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a chain starts at the manifest, APPLY moves to the next round, VOID to the next attempt") {
+  Chain chain(manifest.manifest);
+  CHECK(chain.head() == run);
+  CHECK(chain.height() == 0);
+  CHECK(chain.next_round() == RoundNumber(1));
+  CHECK(chain.state_root() == Digest{});
+  REQUIRE(chain.append(next(chain, OutcomeKind::voided)).has_value());
+  CHECK(chain.next_round() == RoundNumber(1));
+  CHECK(chain.next_attempt() == Attempt(1));
+  CHECK(chain.state_root() == Digest{});
+  const Certificate applied = next(chain);
+  REQUIRE(chain.append(applied).has_value());
+  CHECK(chain.next_round() == RoundNumber(2));
+  CHECK(chain.next_attempt() == Attempt(0));
+  CHECK(chain.height() == 2);
+  CHECK(chain.head() == applied.outcome.digest());
+  CHECK(chain.beacon() == beacon_after(chain.head()));
+  CHECK(chain.state_root() == applied.outcome.state);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what does not continue the chain is refused, and the error says why") {
+  Chain chain(manifest.manifest);
+  REQUIRE(chain.append(next(chain)).has_value());
+  const Outcome good = next_outcome(chain, run);
+  const auto stranger = make_keys(1, 50)[0].peer_id();
+  const auto attempt = [&](auto&& change) {
+    Outcome outcome = good;
+    change(outcome);
+    Chain copy = chain;
+    const auto result = copy.append(certify(outcome, keys));
+    CHECK(copy.height() == (result ? 2 : 1));
+    return result;
+  };
+  CHECK(attempt([](Outcome&) {}).has_value());
+  CHECK(says(attempt([](Outcome& o) { o.run = digest_of("x"); }), "another run"));
+  CHECK(says(attempt([](Outcome& o) { o.round = o.round.next(); }), "round 2 is next"));
+  CHECK(says(attempt([](Outcome& o) { o.attempt = o.attempt.next(); }), "attempt 0 is next"));
+  CHECK(says(attempt([](Outcome& o) { o.previous = digest_of("x"); }), "another outcome"));
+  CHECK(says(attempt([&](Outcome& o) { o.present = {stranger}; }), "no member"));
+  CHECK(says(attempt([&](Outcome& o) { o.removed = {{stranger, Fault::absent, {}}}; }), "no member"));
+  CHECK(says(attempt([&](Outcome& o) { o.admitted = {{keys[1].peer_id(), false}}; }), "member already"));
+  CHECK(says(attempt([&](Outcome& o) { o.present.clear(); }), "without contributors"));
+  CHECK(says(chain.append(certify(good, {&keys[0]})), "no quorum"));
+
+  // Banned once, never admitted again.
+  Outcome ban = good;
+  ban.removed = {{keys[2].peer_id(), Fault::malformed, digest_of("proof")}};
+  REQUIRE(chain.append(certify(ban, keys)).has_value());
+  Outcome again = next_outcome(chain, run);
+  again.admitted = {{keys[2].peer_id(), false}};
+  CHECK(says(chain.append(certify(again, {&keys[0], &keys[1]})), "banned"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a ledger that is opened again has the same chain, position and vote") {
+  auto ledger = open();
+  extend(*ledger, 5);
+  REQUIRE(ledger->append(next(ledger->chain(), OutcomeKind::voided)).has_value());
+  REQUIRE(ledger->remember_entered({RoundNumber(6), Attempt(1)}).has_value());
+  const Outcome vote = next_outcome(ledger->chain(), run);
+  REQUIRE(ledger->remember_vote(vote).has_value());
+  const Digest head = ledger->chain().head();
+  const auto all = ledger->read(0, 100);
+  REQUIRE(all.has_value());
+  CHECK(all->size() == 6);
+
+  ledger = open();
+  CHECK(ledger->chain().head() == head);
+  CHECK(ledger->chain().height() == 6);
+  CHECK(ledger->chain().next_attempt() == Attempt(1));
+  CHECK(ledger->entered() == Ledger::Position{RoundNumber(6), Attempt(1)});
+  REQUIRE(ledger->voted().has_value());
+  CHECK(ledger->voted()->digest() == vote.digest());
+  const auto two = ledger->read(4, 2);
+  REQUIRE(two.has_value());
+  CHECK(*two == std::vector<Bytes>{all->at(4), all->at(5)});
+  CHECK(ledger->read(6, 2)->empty());
+  CHECK(ledger->read(5, 9)->size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a data directory of another run is refused with the way out") {
+  open();
+  auto other_manifest = manifest.manifest;
+  other_manifest.name = "another run";
+  const auto other = SignedManifest::sign(other_manifest, keys[0]);
+  const auto result = Ledger::open(storage, other);
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code == ErrorCode::refused);
+  CHECK(result.error().message.starts_with("this data directory belongs to run "));
+  CHECK(result.error().message.ends_with(": use another --data directory"));
+}
+
+TEST_CASE_FIXTURE(
+    Fixture,
+    "a write that fails changes nothing, in memory or on disk, and the next one goes on from there") {
+  auto ledger = open();
+  extend(*ledger, 2);
+  const Digest head = ledger->chain().head();
+  const Certificate certificate = next(ledger->chain());
+  std::vector<net::Storage::Entry> state{{"state", to_bytes("bytes")}};
+  storage.fail_write(1);
+  CHECK(ledger->append(certificate, state).error().code == ErrorCode::io);
+  CHECK(ledger->chain().head() == head);
+  storage.fail_write(1);
+  CHECK_FALSE(ledger->remember_entered({RoundNumber(3), Attempt(0)}).has_value());
+  CHECK_FALSE(ledger->entered().has_value());
+  storage.fail_write(1);
+  CHECK_FALSE(ledger->remember_vote(certificate.outcome).has_value());
+  CHECK_FALSE(ledger->voted().has_value());
+
+  CHECK(open()->chain().head() == head);
+  CHECK_FALSE(storage.get("state")->has_value());
+  REQUIRE(ledger->append(certificate, state).has_value());
+  CHECK(storage.get("state")->has_value());
+  CHECK(open()->chain().height() == 3);
+  // A certificate that does not check writes nothing either.
+  const auto writes = storage.writes();
+  CHECK_FALSE(ledger->append(certificate).has_value());
+  CHECK(storage.writes() == writes);
+}
+
+TEST_CASE_FIXTURE(Fixture, "torn or flipped bytes in storage are found as corrupt, wherever they are") {
+  {
+    auto ledger = open();
+    extend(*ledger, 2);
+    REQUIRE(ledger->remember_entered({RoundNumber(3), Attempt(0)}).has_value());
+    REQUIRE(ledger->remember_vote(next_outcome(ledger->chain(), run)).has_value());
+  }
+  const auto entries = storage.list("");
+  REQUIRE(entries.has_value());
+  CHECK(entries->size() == 5);
+  const auto is_corrupt = [&] {
+    const auto result = Ledger::open(storage, manifest);
+    return !result && result.error().code == ErrorCode::corrupt;
+  };
+  for (const auto& [key, value] : *entries) {
+    CAPTURE(key);
+    for (std::size_t i = 0; i < value.size(); i += 7) {
+      Bytes flipped = value;
+      flipped[i] ^= 0x10;
+      REQUIRE(storage.put(key, flipped).has_value());
+      CHECK(is_corrupt());
+    }
+    for (const std::size_t size : {std::size_t{0}, value.size() / 2, value.size() - 1}) {
+      REQUIRE(storage.put(key, Bytes(value.begin(), value.begin() + static_cast<std::ptrdiff_t>(size)))
+                  .has_value());
+      CHECK(is_corrupt());
+    }
+    REQUIRE(storage.put(key, value).has_value());
+  }
+  CHECK_FALSE(is_corrupt());
+  REQUIRE(storage.write({{"ledger/0000000000000000", std::nullopt}}).has_value());
+  CHECK(is_corrupt());
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a member signs one outcome for an attempt and never goes back to an earlier one") {
+  auto ledger = open();
+  const Outcome vote = next_outcome(ledger->chain(), run);
+  REQUIRE(ledger->remember_vote(vote).has_value());
+  CHECK(ledger->remember_vote(vote).has_value());
+  const Outcome other = next_outcome(ledger->chain(), run, OutcomeKind::voided);
+  CHECK(ledger->remember_vote(other).error().code == ErrorCode::refused);
+  CHECK(open()->remember_vote(other).error().code == ErrorCode::refused);
+
+  REQUIRE(ledger->remember_entered({RoundNumber(2), Attempt(1)}).has_value());
+  CHECK(ledger->remember_entered({RoundNumber(2), Attempt(1)}).has_value());
+  CHECK(ledger->remember_entered({RoundNumber(2), Attempt(0)}).error().code == ErrorCode::refused);
+  CHECK(ledger->remember_entered({RoundNumber(3), Attempt(0)}).has_value());
+}

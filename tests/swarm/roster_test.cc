@@ -1,0 +1,88 @@
+#include "swarm/roster.h"
+
+#include "tests/swarm/testing.h"
+
+using namespace testudo;
+using namespace testudo::swarm;
+using namespace testudo::testing;
+
+TEST_CASE("a roster starts with the founders, ascending, each with one vote") {
+  auto ids = ids_of(make_keys(3));
+  std::ranges::reverse(ids);
+  const Roster roster(ids);
+  CHECK(roster.size() == 3);
+  CHECK(std::ranges::is_sorted(roster.members(), {}, &Member::id));
+  CHECK(roster.total_weight() == 3);
+  CHECK(roster.founding());
+  for (const Member& member : roster.members()) {
+    CHECK(member.founder);
+    CHECK(member.since == RoundNumber(1));
+    CHECK(roster.index_of(member.id) == static_cast<std::size_t>(&member - roster.members().data()));
+  }
+  CHECK_FALSE(roster.contains(make_keys(1, 9)[0].peer_id()));
+}
+
+TEST_CASE("an outcome removes, bans and admits; the order by id is kept and the original stays as it was") {
+  const auto ids = ids_of(make_keys(6));
+  const Roster before({ids[1], ids[3], ids[5]});
+  Outcome outcome;
+  outcome.round = RoundNumber(7);
+  outcome.removed = {{ids[1], Fault::silent, {}}, {ids[5], Fault::equivocation, digest_of("proof")}};
+  outcome.admitted = {{ids[0], false}, {ids[4], true}};
+  const Roster after = before.after(outcome);
+  CHECK(before.size() == 3);
+  REQUIRE(after.size() == 3);
+  CHECK(after.members()[0].id == ids[0]);
+  CHECK(after.members()[1].id == ids[3]);
+  CHECK(after.members()[2].id == ids[4]);
+  CHECK(after.members()[2].client_mode);
+  CHECK_FALSE(after.members()[2].founder);
+  CHECK(after.members()[0].since == RoundNumber(8));
+  CHECK(after.is_banned(ids[5]));
+  CHECK_FALSE(after.is_banned(ids[1]));
+
+  // An eliminated founder that comes back is a founder again; after a VOID it is there for the same round.
+  Outcome back;
+  back.round = RoundNumber(8);
+  back.kind = OutcomeKind::voided;
+  back.admitted = {{ids[1], false}};
+  const Roster again = after.after(back);
+  CHECK(again.members()[1].id == ids[1]);
+  CHECK(again.members()[1].founder);
+  CHECK(again.members()[1].since == RoundNumber(8));
+}
+
+TEST_CASE("a run that once had sixteen members is founded for ever") {
+  const auto ids = ids_of(make_keys(founding_size));
+  Roster roster({ids[0]});
+  Outcome grow;
+  grow.round = RoundNumber(1);
+  for (std::size_t i = 1; i + 1 < ids.size(); ++i) grow.admitted.push_back({ids[i], false});
+  roster = roster.after(grow);
+  CHECK(roster.size() == founding_size - 1);
+  CHECK(roster.founding());
+  Outcome one;
+  one.round = RoundNumber(2);
+  one.admitted = {{ids.back(), false}};
+  roster = roster.after(one);
+  CHECK_FALSE(roster.founding());
+  Outcome shrink;
+  shrink.round = RoundNumber(3);
+  for (std::size_t i = 1; i < 9; ++i) shrink.removed.push_back({ids[i], Fault::absent, {}});
+  roster = roster.after(shrink);
+  CHECK(roster.size() == founding_size - 8);
+  CHECK_FALSE(roster.founding());
+}
+
+TEST_CASE("a third of equal votes are hostile at most, and exactly a third where it divides") {
+  crypto::SeededRng rng(std::uint64_t{3});
+  std::vector<PeerId> ids;
+  for (std::size_t n = 1; n <= 300; ++n) {
+    ByteArray<32> key;
+    rng.fill(key);
+    ids.emplace_back(crypto::PublicKey(key));
+    CHECK(Roster(ids).greatest_hostile_count(1.0 / 3) == n / 3);
+  }
+  CHECK(Roster().greatest_hostile_count(1.0 / 3) == 0);
+  CHECK(Roster(ids).greatest_hostile_count(0.49) == 147);
+}
