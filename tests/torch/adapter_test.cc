@@ -1,5 +1,8 @@
 // Modules of torch seen through the adapter. C++17, because it includes torch.
+// clang-format off: torch brings macros of glog, and CHECK has to be doctest's.
+#include "training/torch/module_adapter.h"
 #include <doctest/doctest.h>
+// clang-format on
 
 #include <cmath>
 #include <cstring>
@@ -8,7 +11,6 @@
 #include <thread>
 
 #include "training/torch/fashion_convnet.h"
-#include "training/torch/module_adapter.h"
 #include "training/torch/torchscript.h"
 
 namespace testudo::training {
