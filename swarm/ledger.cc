@@ -48,7 +48,8 @@ std::string text(RoundNumber round, Attempt attempt) {
 
 }  // namespace
 
-Chain::Chain(const Manifest& manifest) : run_(manifest.run_id()), head_(run_), roster_(manifest.founders) {}
+Chain::Chain(const Manifest& manifest)
+    : run_(manifest.run_id()), head_(run_), roster_(manifest.founders), beacon_(beacon_after(run_)) {}
 
 Result<void> Chain::append(const Certificate& certificate) {
   const Outcome& outcome = certificate.outcome;
@@ -87,13 +88,12 @@ Result<void> Chain::append(const Certificate& certificate) {
     next_round_ = next_round_.next();
     next_attempt_ = Attempt(0);
     state_root_ = outcome.state;
+    beacon_ = beacon_after(head_);
   } else {
     next_attempt_ = next_attempt_.next();
   }
   return {};
 }
-
-Digest Chain::beacon() const { return beacon_after(head_); }
 
 Result<std::unique_ptr<Ledger>> Ledger::open(net::Storage& storage, const SignedManifest& manifest) {
   std::unique_ptr<Ledger> ledger(new Ledger(storage, manifest.manifest));

@@ -28,7 +28,9 @@ class Chain {
   const Roster& roster() const { return roster_; }
   // Of the last APPLY: what a state download is checked against. Zero before the first.
   const Digest& state_root() const { return state_root_; }
-  Digest beacon() const;  // after the last certificate
+  // Of the last applied round: a VOID draws nothing new, or voiding would be a way to try again for a better
+  // draw.
+  const Digest& beacon() const { return beacon_; }
 
  private:
   RunId run_;
@@ -38,6 +40,7 @@ class Chain {
   Attempt next_attempt_{0};
   Roster roster_;
   Digest state_root_{};
+  Digest beacon_;
 };
 
 class Ledger {

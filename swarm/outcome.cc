@@ -229,7 +229,7 @@ Result<void> Certificate::verify(const Roster& before) const {
     }
     signers.push_back(vote.signer);
   }
-  if (!is_quorum(before, outcome.present, signers)) {
+  if (!is_quorum(before, outcome.remaining(), signers)) {
     return fail(ErrorCode::authentication, "certificate of round " + std::to_string(outcome.round.value()) +
                                                ": " + std::to_string(signers.size()) +
                                                " signatures are no quorum of " +
@@ -238,7 +238,16 @@ Result<void> Certificate::verify(const Roster& before) const {
   return {};
 }
 
-bool is_quorum(const Roster& roster, const std::vector<PeerId>& present, const std::vector<PeerId>& signers) {
+std::vector<PeerId> Outcome::remaining() const {
+  std::vector<PeerId> left;
+  for (const PeerId& id : present) {
+    if (std::ranges::find(removed, id, &Removal::peer) == removed.end()) left.push_back(id);
+  }
+  return left;
+}
+
+bool is_quorum(const Roster& roster, const std::vector<PeerId>& remaining,
+               const std::vector<PeerId>& signers) {
   std::set<PeerId> counted;
   std::uint64_t weight = 0;
   std::size_t founders = 0;
@@ -250,9 +259,9 @@ bool is_quorum(const Roster& roster, const std::vector<PeerId>& present, const s
   }
   if (!roster.founding()) return 2 * weight > roster.total_weight();
   if (2 * founders <= roster.founders().size()) return false;
-  const auto of_present = static_cast<std::size_t>(
-      std::ranges::count_if(present, [&](const PeerId& id) { return counted.contains(id); }));
-  return present.empty() || 2 * of_present > present.size();
+  const auto of_remaining = static_cast<std::size_t>(
+      std::ranges::count_if(remaining, [&](const PeerId& id) { return counted.contains(id); }));
+  return 2 * of_remaining >= remaining.size();
 }
 
 }  // namespace testudo::swarm

@@ -33,11 +33,13 @@ struct Removal {
   PeerId peer;
   Fault fault = Fault::absent;
   Digest evidence{};  // of the bytes that prove a ban; zero for an elimination
+  bool operator==(const Removal&) const = default;
 };
 
 struct Admission {
   PeerId peer;
   bool client_mode = false;  // takes no inbound connections: reduces nothing
+  bool operator==(const Admission&) const = default;
 };
 
 // Signed whole. Everything in it follows from agreed sets, so that honest members make the same bytes.
@@ -61,6 +63,9 @@ struct Outcome {
   Bytes encode() const;  // canonical
   static Result<Outcome> decode(ByteView bytes);
   Digest digest() const;
+  // The present who kept their seats.
+  std::vector<PeerId> remaining() const;
+  bool operator==(const Outcome&) const = default;
   // Bounds and form: what decode() demands beyond the encoding itself.
   Result<void> check() const;
 };
@@ -89,11 +94,13 @@ struct Certificate {
   Result<void> verify(const Roster& before) const;
 };
 
-// Whether `signers` suffice for an outcome whose agreed contributors are `present`.
+// Whether `signers` suffice for an outcome with those `remaining` contributors.
 //   While the run is founding (the roster has never reached `founding_size`): more than half of the founders,
-//   and more than half of `present`. Any two such quorums share a founder, who signs one outcome only, so
-//   hostile names cannot outvote a lone founder right after launch, nor members that died hold it up.
-//   Afterwards: more than half of the roster's vote weight.
-bool is_quorum(const Roster& roster, const std::vector<PeerId>& present, const std::vector<PeerId>& signers);
+//   and at least half of `remaining`. Any two such quorums share a founder, who signs one outcome only, so
+//   hostile names cannot outvote a lone founder right after launch, and members that died do not hold it up:
+//   with one other member that dies after the last broadcast, the founder decides the tie. Afterwards: more
+//   than half of the roster's vote weight.
+bool is_quorum(const Roster& roster, const std::vector<PeerId>& remaining,
+               const std::vector<PeerId>& signers);
 
 }  // namespace testudo::swarm

@@ -1,0 +1,207 @@
+#include "swarm/agreed_broadcast.h"
+
+#include <algorithm>
+
+#include "crypto/base/check.h"
+#include "crypto/hash.h"
+
+namespace testudo::swarm {
+
+AgreedBroadcast::AgreedBroadcast(Setup setup, const crypto::KeyPair& self)
+    : setup_(std::move(setup)), self_(self), self_id_(self.peer_id()) {
+  TESTUDO_CHECK(std::ranges::is_sorted(setup_.expected));
+}
+
+bool AgreedBroadcast::expects(const PeerId& id) const {
+  return std::ranges::binary_search(setup_.expected, id);
+}
+
+std::size_t AgreedBroadcast::slot(net::TimePoint now) const {
+  if (now <= setup_.deadline) return 0;
+  const auto past = now - setup_.deadline;
+  const auto length = 2 * setup_.delta;
+  return static_cast<std::size_t>((past + length - net::Duration(1)) / length);
+}
+
+net::TimePoint AgreedBroadcast::next_deadline() const {
+  if (!relaying_) return setup_.deadline;
+  return setup_.deadline + 2 * setup_.delta * static_cast<std::int64_t>(setup_.hostile_count + 1);
+}
+
+void AgreedBroadcast::send(net::TimePoint now, Bytes payload) {
+  TESTUDO_CHECK(!held_.contains(self_id_));
+  PhaseMessage message = PhaseMessage::sign(setup_.run, setup_.key, std::move(payload), self_);
+  keep(message);
+  output_.emplace_back(std::move(message));
+  if (!finished_ && held_.size() == setup_.expected.size()) sign_held(now);
+}
+
+bool AgreedBroadcast::receive(net::TimePoint now, const BroadcastFrame& frame) {
+  if (const auto* message = std::get_if<PhaseMessage>(&frame)) return receive_message(now, *message);
+  if (const auto* held = std::get_if<HeldMessage>(&frame)) return receive_held(now, *held);
+  RelayBundle onward;
+  bool useful = true;
+  for (const Relayed& relayed : std::get<RelayBundle>(frame)) {
+    if (relayed.key() != setup_.key) return false;
+    useful = receive_relayed(now, relayed, onward) && useful;
+  }
+  if (!onward.empty()) output_.emplace_back(std::move(onward));
+  return useful;
+}
+
+bool AgreedBroadcast::receive_message(net::TimePoint now, const PhaseMessage& message) {
+  if (message.key != setup_.key || !expects(message.author)) return false;
+  // Late ones count only when relayed; but two different ones are evidence whenever they come.
+  const bool counts = slot(now) == 0 && !finished_;
+  const auto known = held_.find(message.author);
+  if (known == held_.end() && !counts) return true;
+  if (known != held_.end() && (known->second.second || known->second.first.payload == message.payload))
+    return true;
+  if (!message.verify(setup_.run)) return false;
+  if (!counts) {
+    equivocations_.try_emplace(message.author, Equivocation{known->second.first, message});
+    return true;
+  }
+  keep(message);
+  if (held_.size() == setup_.expected.size()) sign_held(now);
+  return true;
+}
+
+bool AgreedBroadcast::keep(const PhaseMessage& message) {
+  const auto [known, fresh] = held_.try_emplace(message.author, Held{message, std::nullopt});
+  if (fresh) return true;
+  if (known->second.second || known->second.first.payload == message.payload) return false;
+  known->second.second = message;
+  equivocations_.try_emplace(message.author, Equivocation{known->second.first, message});
+  return true;
+}
+
+AgreedBroadcast::MessageSet AgreedBroadcast::counted() const {
+  MessageSet set;
+  for (const auto& [author, held] : held_) {
+    if (!held.second) set.emplace(author, held.first);
+  }
+  return set;
+}
+
+Digest AgreedBroadcast::digest_of(const MessageSet& set) const {
+  crypto::Hasher hasher("testudo/phase-set/1");
+  for (const auto& [author, message] : set) hasher.bytes(message.digest(setup_.run));
+  return hasher.finish();
+}
+
+void AgreedBroadcast::sign_held(net::TimePoint now) {
+  if (signed_set_ || finished_) return;
+  signed_set_ = counted();
+  signed_digest_ = digest_of(*signed_set_);
+  HeldMessage held = HeldMessage::sign(setup_.run, setup_.key, signed_digest_, self_);
+  if (expects(self_id_)) digests_.emplace(self_id_, held);
+  output_.emplace_back(std::move(held));
+  look_for_proof(now);
+}
+
+bool AgreedBroadcast::receive_held(net::TimePoint now, const HeldMessage& held) {
+  if (held.key != setup_.key || !expects(held.holder)) return false;
+  if (finished_ || digests_.contains(held.holder)) return true;
+  if (!held.verify(setup_.run)) return false;
+  digests_.emplace(held.holder, held);
+  look_for_proof(now);
+  return true;
+}
+
+void AgreedBroadcast::look_for_proof(net::TimePoint now) {
+  // A proof put together after T would have to be relayed by others to count (rule 4).
+  if (finished_ || !signed_set_ || slot(now) > 0 || digests_.size() != setup_.expected.size()) return;
+  FastProof proof{setup_.key, signed_digest_, {}};
+  for (const auto& [holder, held] : digests_) {
+    if (held.set != signed_digest_) return;
+    proof.holders.emplace(holder, held.signature);
+  }
+  Relayed relayed{std::move(proof), {}};
+  relayed.add_relay(setup_.run, self_);
+  output_.emplace_back(RelayBundle{std::move(relayed)});
+  finish(*signed_set_, true);
+}
+
+bool AgreedBroadcast::receive_relayed(net::TimePoint now, const Relayed& relayed, RelayBundle& onward) {
+  const std::size_t k = slot(now);
+  const auto* message = std::get_if<PhaseMessage>(&relayed.item);
+  const auto* proof = std::get_if<FastProof>(&relayed.item);
+  if (message != nullptr) {
+    if (!expects(message->author)) return false;
+    const auto known = held_.find(message->author);
+    if (known != held_.end() && (known->second.second || known->second.first.payload == message->payload))
+      return true;
+    if (!message->verify(setup_.run)) return false;
+    if (finished_) {
+      if (known != held_.end()) {
+        equivocations_.try_emplace(message->author, Equivocation{known->second.first, *message});
+      }
+      return true;
+    }
+  } else {
+    if (finished_) return true;
+    // Without a digest of its own this member may not hold the set; an honest one is then not among the
+    // expected.
+    if (!signed_set_ || proof->set != signed_digest_) return false;
+    bool all_known = true;
+    for (const PeerId& expected : setup_.expected) {
+      const auto known = digests_.find(expected);
+      const auto shown = proof->holders.find(expected);
+      all_known = all_known && known != digests_.end() && shown != proof->holders.end() &&
+                  known->second.signature == shown->second;
+    }
+    if (!all_known && !proof->verify(setup_.run, setup_.expected)) return false;
+  }
+  if (k > setup_.hostile_count + 1) return true;  // too late to count
+  std::map<PeerId, crypto::Signature> relays;
+  const Digest digest = relayed.digest(setup_.run);
+  for (const auto& [relay, signature] : relayed.relays) {
+    if (relays.size() > setup_.hostile_count) break;  // F+1 are enough for any slot
+    if (!setup_.voters.contains(relay) || relay == self_id_) continue;
+    if (message != nullptr && relay == message->author) continue;
+    if (k == 0) break;  // before T none is asked for
+    if (!Relayed::verify_relay(setup_.run, setup_.key, digest, relay, signature)) continue;
+    relays.emplace(relay, signature);
+  }
+  if (relays.size() < k) return true;
+
+  if (message != nullptr) {
+    keep(*message);
+    if (k == 0 && held_.size() == setup_.expected.size()) sign_held(now);
+  }
+  if (k > 0 || proof != nullptr) {
+    Relayed again{relayed.item, std::move(relays)};
+    again.add_relay(setup_.run, self_);
+    onward.push_back(std::move(again));
+  }
+  if (proof != nullptr) finish(*signed_set_, true);
+  return true;
+}
+
+void AgreedBroadcast::advance(net::TimePoint now) {
+  if (finished_) return;
+  if (!relaying_ && now >= setup_.deadline) {
+    sign_held(now);
+    if (finished_) return;
+    relaying_ = true;
+    RelayBundle bundle;
+    for (const auto& [author, held] : held_) {
+      bundle.push_back({held.first, {}});
+      if (held.second) bundle.push_back({*held.second, {}});
+    }
+    for (Relayed& relayed : bundle) relayed.add_relay(setup_.run, self_);
+    if (!bundle.empty()) output_.emplace_back(std::move(bundle));
+  }
+  if (relaying_ && now >= next_deadline()) finish(counted(), false);
+}
+
+void AgreedBroadcast::finish(MessageSet set, bool fast) {
+  finished_ = true;
+  fast_ = fast;
+  result_ = std::move(set);
+}
+
+std::vector<BroadcastFrame> AgreedBroadcast::take_output() { return std::exchange(output_, {}); }
+
+}  // namespace testudo::swarm

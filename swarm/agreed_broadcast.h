@@ -1,0 +1,104 @@
+// AgreedBroadcast: after it, all honest members hold the same set of messages, whatever liars and slow links
+// do. A sans-IO machine, one a phase: frames and time in, frames and the next deadline out. Loop thread only.
+//
+// Specification (Dolev–Strong with a fast path; docs/protocol.md)
+//  Given: the expected members (the previous agreed set), T, Δ, and F, the greatest number of hostile voters.
+//  1. Everybody sends its signed message to everybody.
+//  2. Who holds a message of every expected member, or has reached T, signs and sends the digest of the set
+//  it
+//     holds, once. Equal digests of all expected members are a *fast proof*: it ends the phase with that set.
+//     (A liar that shows its message to one half only makes two digests: no proof.)
+//  3. Who ends a phase forwards what ended it, so that honest members leave it within Δ of one another.
+//  4. Without a fast proof at T: every held message is signed and relayed. An item (message or proof) first
+//  seen in
+//     slot k ≤ F+1 after T, slots of length 2Δ, counts iff k distinct voters other than its author relayed it
+//     with their signatures; who counts it signs and relays it once. (k signatures contain an honest one as
+//     soon as k > F: an item cannot first appear to some honest members only at the end.)
+//  5. At T + (F+1)·2Δ the phase ends with the messages that count; an author with two different ones has
+//  none, and
+//     the two are evidence.
+//  Honest members enter a phase within Δ of one another and deliver within Δ.
+// Cost: without faults 3 small messages a pair of members; with faults one bundle of all messages a pair
+// more. Bounds: two messages an author (more prove nothing new), one set digest a holder, F+1 slots.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "net/async/scheduler.h"
+#include "swarm/phase_message.h"
+
+namespace testudo::swarm {
+
+class AgreedBroadcast {
+ public:
+  struct Setup {
+    RunId run{};
+    PhaseKey key;
+    std::vector<PeerId> expected;   // ascending; whose messages are waited for, self included
+    std::set<PeerId> voters;        // whose relays count
+    std::size_t hostile_count = 0;  // F
+    net::TimePoint deadline;        // T
+    net::Duration delta{};          // Δ
+  };
+  using MessageSet = std::map<PeerId, PhaseMessage>;
+
+  AgreedBroadcast(Setup setup, const crypto::KeyPair& self);
+
+  // This member's own message; at most once.
+  void send(net::TimePoint now, Bytes payload);
+  // A frame with this phase's key from anybody. False when it is invalid or of no use: not signed by whom it
+  // says, from nobody expected.
+  bool receive(net::TimePoint now, const BroadcastFrame& frame);
+  // To be called at next_deadline().
+  void advance(net::TimePoint now);
+  net::TimePoint next_deadline() const;
+
+  bool finished() const { return finished_; }
+  // The agreed set. REQUIRES: finished().
+  const MessageSet& result() const { return result_; }
+  // By which way it ended, for reports.
+  bool fast() const { return fast_; }
+  // Frames for every other member of the phase (also after it finished).
+  std::vector<BroadcastFrame> take_output();
+  // Equivocations seen, one an offender; they grow also after the end.
+  const std::map<PeerId, Equivocation>& equivocations() const { return equivocations_; }
+  const PhaseKey& key() const { return setup_.key; }
+  std::size_t held() const { return held_.size(); }
+  const Setup& setup() const { return setup_; }
+
+ private:
+  struct Held {
+    PhaseMessage first;
+    std::optional<PhaseMessage> second;  // of an equivocator
+  };
+  bool expects(const PeerId& id) const;
+  std::size_t slot(net::TimePoint now) const;  // 0 until T
+  bool receive_message(net::TimePoint now, const PhaseMessage& message);
+  bool receive_held(net::TimePoint now, const HeldMessage& held);
+  bool receive_relayed(net::TimePoint now, const Relayed& relayed, RelayBundle& onward);
+  // Keeps a verified message. False: nothing new.
+  bool keep(const PhaseMessage& message);
+  MessageSet counted() const;
+  Digest digest_of(const MessageSet& set) const;
+  void sign_held(net::TimePoint now);
+  void look_for_proof(net::TimePoint now);
+  void finish(MessageSet set, bool fast);
+
+  Setup setup_;
+  const crypto::KeyPair& self_;
+  PeerId self_id_;
+  std::map<PeerId, Held> held_;
+  std::map<PeerId, Equivocation> equivocations_;
+  std::optional<MessageSet> signed_set_;  // what this member's digest stood for
+  Digest signed_digest_{};
+  std::map<PeerId, HeldMessage> digests_;
+  bool relaying_ = false;  // T has passed without a proof
+  bool finished_ = false;
+  bool fast_ = false;
+  MessageSet result_;
+  std::vector<BroadcastFrame> output_;
+};
+
+}  // namespace testudo::swarm

@@ -1,0 +1,64 @@
+// Broadcaster: runs agreed broadcasts one after another over Links: keeps frames that come early, drives the
+// machine's deadlines, collects equivocations. Owned by the participant; loop thread only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "net/async/event.h"
+#include "net/async/task.h"
+#include "swarm/agreed_broadcast.h"
+
+namespace testudo::swarm {
+
+class Broadcaster {
+ public:
+  // Sends an encoded broadcast frame to every peer of the list but this one.
+  using Send = std::function<void(const std::vector<PeerId>& to, Bytes frame)>;
+
+  // Frames of later phases that are kept for one peer until this member gets there: those of at most two
+  // rounds.
+  static constexpr std::size_t early_frames_per_peer = 4 * last_phase;
+  static constexpr std::size_t early_bytes_per_peer = 64 * 1024 * 1024;
+  // Evidence that waits to be reported.
+  static constexpr std::size_t evidence_limit = 16;
+
+  Broadcaster(net::Scheduler& scheduler, const crypto::KeyPair& self, Send send);
+
+  // Runs one phase to its end. Phases come in ascending order of their keys.
+  net::Task<AgreedBroadcast::MessageSet> agree(AgreedBroadcast::Setup setup, Bytes payload);
+  // A frame from a member of the run. False when it is malformed or wrongly signed.
+  bool receive(const PeerId& from, const BroadcastFrame& frame, std::size_t size);
+  // Frames of phases before this position are forgotten.
+  void forget_before(RoundNumber round, Attempt attempt);
+
+  // Equivocations that are not in a certificate yet.
+  const std::map<PeerId, Equivocation>& evidence() const { return evidence_; }
+  void drop_evidence(const PeerId& offender) { evidence_.erase(offender); }
+  // Phases that ended without the fast path.
+  std::uint64_t slow_phases() const { return slow_phases_; }
+
+ private:
+  struct Early {
+    PeerId from;
+    BroadcastFrame frame;
+    std::size_t size;
+  };
+  void flush();
+  void collect_evidence();
+
+  net::Scheduler& scheduler_;
+  const crypto::KeyPair& self_;
+  Send send_;
+  // The machine that runs, or the one that ended last: it still answers with what ended it.
+  std::unique_ptr<AgreedBroadcast> machine_;
+  net::Event changed_;
+  std::map<PhaseKey, std::vector<Early>> early_;
+  std::map<PeerId, std::pair<std::size_t, std::size_t>> early_load_;  // frames, bytes
+  std::map<PeerId, Equivocation> evidence_;
+  std::uint64_t slow_phases_ = 0;
+};
+
+}  // namespace testudo::swarm

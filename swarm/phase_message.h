@@ -1,0 +1,91 @@
+// The signed messages of an agreed broadcast, and how they are encoded. Every signature is domain-separated
+// and covers the run, the round, the attempt and the phase: nothing can be replayed elsewhere. Values; any
+// thread.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "crypto/base/result.h"
+#include "swarm/types.h"
+
+namespace testudo::swarm {
+
+// A member's payload in a phase.
+struct PhaseMessage {
+  PhaseKey key;
+  PeerId author;
+  Bytes payload;
+  crypto::Signature signature{};
+
+  static PhaseMessage sign(const RunId& run, const PhaseKey& key, Bytes payload,
+                           const crypto::KeyPair& author);
+  // What stands for the message in sets and relays: of everything that is signed, and of the author.
+  Digest digest(const RunId& run) const;
+  bool verify(const RunId& run) const;
+};
+
+// "I hold exactly this set": the digest of the set that a member held when it had all messages, or at its
+// deadline.
+struct HeldMessage {
+  PhaseKey key;
+  PeerId holder;
+  Digest set{};
+  crypto::Signature signature{};
+
+  static HeldMessage sign(const RunId& run, const PhaseKey& key, const Digest& set,
+                          const crypto::KeyPair& holder);
+  bool verify(const RunId& run) const;
+};
+
+// Equal digests from all expected members: everybody holds the same set, and this shows it to anybody.
+struct FastProof {
+  PhaseKey key;
+  Digest set{};
+  std::map<PeerId, crypto::Signature> holders;
+
+  Digest digest(const RunId& run) const;
+  bool verify(const RunId& run, std::span<const PeerId> expected) const;
+};
+
+// An item of the slow path with the signatures of the members that relayed it.
+struct Relayed {
+  std::variant<PhaseMessage, FastProof> item;
+  std::map<PeerId, crypto::Signature> relays;
+
+  const PhaseKey& key() const;
+  Digest digest(const RunId& run) const;
+  void add_relay(const RunId& run, const crypto::KeyPair& relay);
+  static bool verify_relay(const RunId& run, const PhaseKey& key, const Digest& item, const PeerId& relay,
+                           const crypto::Signature& signature);
+};
+using RelayBundle = std::vector<Relayed>;
+
+using BroadcastFrame = std::variant<PhaseMessage, HeldMessage, RelayBundle>;
+Bytes encode(const BroadcastFrame& frame);
+// Form and bounds only; signatures are checked where the frame is used.
+Result<BroadcastFrame> decode_broadcast_frame(ByteView bytes);
+// Nothing for an empty bundle.
+std::optional<PhaseKey> key_of(const BroadcastFrame& frame);
+
+// Bytes of one message alone, as evidence carries it.
+Bytes encode_message(const PhaseMessage& message);
+Result<PhaseMessage> decode_message(ByteView bytes);
+
+// Two signed payloads in one place: bytes that let anybody decide the fault alone.
+struct Equivocation {
+  PhaseMessage first;
+  PhaseMessage second;
+
+  const PeerId& offender() const { return first.author; }
+  bool verify(const RunId& run) const;
+  Bytes encode() const;
+  static Result<Equivocation> decode(ByteView bytes);
+  // Independent of the order of the two and of who reports it.
+  Digest digest(const RunId& run) const;
+};
+
+}  // namespace testudo::swarm

@@ -1,0 +1,279 @@
+#include "swarm/agreed_broadcast.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "crypto/rng.h"
+
+namespace testudo::swarm {
+namespace {
+
+using namespace std::chrono_literals;
+using net::Duration;
+using net::TimePoint;
+
+constexpr Duration delta = 100ms;
+const TimePoint start{1h};
+const TimePoint deadline = start + 1s;
+const PhaseKey phase_key{RoundNumber(7), Attempt(0), Phase::commit};
+
+// A group whose frames travel with a delay of at most Δ; hostile members do what the seed says.
+class Group {
+ public:
+  Group(std::size_t members, std::size_t hostile, std::uint64_t seed) : rng_(seed) {
+    for (std::size_t i = 0; i < members; ++i) keys_.push_back(crypto::KeyPair::generate(rng_));
+    std::ranges::sort(keys_, {}, &crypto::KeyPair::peer_id);
+    for (const auto& key : keys_) ids_.push_back(key.peer_id());
+    hostile_.assign(members, 0);
+    for (std::size_t i = 0; i < hostile; ++i) hostile_[i] = 1;
+    rng_.shuffle(hostile_);
+    for (std::size_t i = 0; i < members; ++i) {
+      AgreedBroadcast::Setup setup{run_, phase_key, ids_, {ids_.begin(), ids_.end()}, hostile, {}, delta};
+      // Honest members enter within Δ of one another.
+      entered_.push_back(start + random_delay());
+      setup.deadline = deadline + (entered_[i] - start);
+      machines_.push_back(std::make_unique<AgreedBroadcast>(setup, keys_[i]));
+    }
+  }
+
+  bool is_hostile(std::size_t i) const { return hostile_[i] != 0; }
+  const PeerId& id(std::size_t i) const { return ids_[i]; }
+  AgreedBroadcast& machine(std::size_t i) { return *machines_[i]; }
+  std::size_t size() const { return keys_.size(); }
+
+  void run() {
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (!is_hostile(i))
+        at(entered_[i], [this, i] {
+          machines_[i]->send(now_, Bytes{static_cast<std::uint8_t>(i)});
+          pump(i);
+        });
+      if (is_hostile(i)) misbehave(i);
+    }
+    while (!events_.empty() && now_ < start + 1min) {
+      auto event = std::move(events_.begin()->second);
+      now_ = events_.begin()->first.first;
+      events_.erase(events_.begin());
+      event();
+    }
+  }
+
+  TimePoint finished_at(std::size_t i) const {
+    const auto found = finished_.find(i);
+    return found == finished_.end() ? TimePoint::max() : found->second;
+  }
+
+ private:
+  Duration random_delay() {
+    return Duration(static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(delta.count()))));
+  }
+  void at(TimePoint when, std::function<void()> event) {
+    events_.emplace(std::pair(when, next_++), std::move(event));
+  }
+
+  // Through the wire form, as in a real group.
+  void deliver(std::size_t to, const BroadcastFrame& frame, TimePoint when) {
+    auto decoded = decode_broadcast_frame(encode(frame));
+    REQUIRE(decoded.has_value());
+    at(when, [this, to, arrived = *decoded] {
+      machines_[to]->receive(now_, arrived);
+      pump(to);
+    });
+  }
+
+  void pump(std::size_t i) {
+    for (const auto& frame : machines_[i]->take_output()) {
+      for (std::size_t to = 0; to < size(); ++to) {
+        if (to != i && !is_hostile(to)) deliver(to, frame, now_ + random_delay());
+        if (is_hostile(to)) seen_.push_back(frame);
+      }
+    }
+    if (machines_[i]->finished()) {
+      finished_.try_emplace(i, now_);
+    } else {
+      at(machines_[i]->next_deadline(), [this, i] {
+        machines_[i]->advance(now_);
+        pump(i);
+      });
+    }
+  }
+
+  // Random lies: one or two messages, to random subsets, at random times, alone or relayed by hostile
+  // friends; set digests of every kind to random subsets; old frames of others again.
+  void misbehave(std::size_t i) {
+    std::vector<PhaseMessage> messages;
+    const std::uint64_t versions = rng_.below(3);
+    for (std::uint64_t v = 0; v < versions; ++v) {
+      messages.push_back(
+          PhaseMessage::sign(run_, phase_key, Bytes{200, static_cast<std::uint8_t>(v)}, keys_[i]));
+    }
+    const auto random_time = [this] {
+      return start +
+             Duration(static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>((3s).count()))));
+    };
+    for (std::size_t to = 0; to < size(); ++to) {
+      if (is_hostile(to)) continue;
+      for (const auto& message : messages) {
+        if (rng_.below(2) == 0)
+          deliver(to, message, rng_.below(3) == 0 ? random_time() : start + random_delay());
+        if (rng_.below(2) == 0) {
+          Relayed relayed{message, {}};
+          for (std::size_t friendly = 0; friendly < size(); ++friendly) {
+            if (is_hostile(friendly) && rng_.below(2) == 0) relayed.add_relay(run_, keys_[friendly]);
+          }
+          deliver(to, RelayBundle{relayed}, random_time());
+        }
+      }
+      if (rng_.below(2) == 0) {
+        Digest digest{};
+        digest[0] = static_cast<std::uint8_t>(rng_.below(3));
+        deliver(to, HeldMessage::sign(run_, phase_key, digest, keys_[i]), start + random_delay());
+      }
+      at(random_time(), [this, i, to] {
+        // Agree with what an honest member signed, but only towards this one.
+        for (const auto& frame : seen_) {
+          if (const auto* held = std::get_if<HeldMessage>(&frame)) {
+            deliver(to, HeldMessage::sign(run_, phase_key, held->set, keys_[i]), now_);
+            break;
+          }
+        }
+        if (!seen_.empty()) deliver(to, seen_[static_cast<std::size_t>(rng_.below(seen_.size()))], now_);
+      });
+    }
+  }
+
+  crypto::SeededRng rng_;
+  RunId run_{};
+  std::vector<crypto::KeyPair> keys_;
+  std::vector<PeerId> ids_;
+  std::vector<char> hostile_;
+  std::vector<TimePoint> entered_;
+  std::vector<std::unique_ptr<AgreedBroadcast>> machines_;
+  std::map<std::pair<TimePoint, std::uint64_t>, std::function<void()>> events_;
+  std::uint64_t next_ = 0;
+  TimePoint now_ = start;
+  std::vector<BroadcastFrame> seen_;
+  std::map<std::size_t, TimePoint> finished_;
+};
+
+void check_agreement(Group& group, std::size_t hostile_count) {
+  std::optional<std::vector<std::pair<PeerId, Bytes>>> first;
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (group.is_hostile(i)) continue;
+    REQUIRE(group.machine(i).finished());
+    CHECK(group.finished_at(i) <=
+          deadline + delta + 2 * delta * static_cast<std::int64_t>(hostile_count + 1));
+    std::vector<std::pair<PeerId, Bytes>> set;
+    for (const auto& [author, message] : group.machine(i).result()) set.emplace_back(author, message.payload);
+    if (!first) first = set;
+    REQUIRE(set == *first);
+    for (std::size_t j = 0; j < group.size(); ++j) {
+      if (!group.is_hostile(j)) REQUIRE(group.machine(i).result().contains(group.id(j)));
+    }
+  }
+}
+
+TEST_CASE("without faults a phase ends by the fast proof, long before its deadline") {
+  for (std::size_t members : {1U, 2U, 3U, 10U}) {
+    CAPTURE(members);
+    Group group(members, 0, members);
+    group.run();
+    check_agreement(group, 0);
+    for (std::size_t i = 0; i < members; ++i) {
+      CHECK(group.machine(i).fast());
+      CHECK(group.machine(i).result().size() == members);
+      CHECK(group.finished_at(i) < start + 5 * delta);
+    }
+  }
+}
+
+TEST_CASE("honest members agree whatever hostile ones send to whom and when") {
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    CAPTURE(seed);
+    crypto::SeededRng rng(seed);
+    const std::size_t members = 3 + static_cast<std::size_t>(rng.below(7));
+    const std::size_t hostile = 1 + static_cast<std::size_t>(rng.below((members - 1) / 2));
+    Group group(members, hostile, seed);
+    group.run();
+    check_agreement(group, hostile);
+  }
+}
+
+TEST_CASE("two signed payloads in one place are evidence that anybody can check") {
+  crypto::SeededRng rng(1);
+  const auto a = crypto::KeyPair::generate(rng);
+  const auto b = crypto::KeyPair::generate(rng);
+  std::vector<PeerId> ids{a.peer_id(), b.peer_id()};
+  std::ranges::sort(ids);
+  AgreedBroadcast machine({RunId{}, phase_key, ids, {ids.begin(), ids.end()}, 0, deadline, delta}, a);
+  machine.send(start, Bytes{1});
+  const auto first = PhaseMessage::sign(RunId{}, phase_key, Bytes{2}, b);
+  const auto second = PhaseMessage::sign(RunId{}, phase_key, Bytes{3}, b);
+  CHECK(machine.receive(start, first));
+  CHECK(machine.receive(start, second));
+  REQUIRE(machine.equivocations().contains(b.peer_id()));
+  const Equivocation& evidence = machine.equivocations().at(b.peer_id());
+  CHECK(evidence.verify(RunId{}));
+  auto again = Equivocation::decode(evidence.encode());
+  REQUIRE(again.has_value());
+  CHECK(again->verify(RunId{}));
+  CHECK(again->digest(RunId{}) == Equivocation{second, first}.digest(RunId{}));
+  // The same message twice proves nothing, nor does a forged one.
+  CHECK_FALSE(Equivocation{first, first}.verify(RunId{}));
+  PhaseMessage forged = first;
+  forged.payload = Bytes{9};
+  CHECK_FALSE(Equivocation{first, forged}.verify(RunId{}));
+}
+
+TEST_CASE("messages of others, of other phases and with wrong signatures are refused") {
+  crypto::SeededRng rng(2);
+  const auto a = crypto::KeyPair::generate(rng);
+  const auto b = crypto::KeyPair::generate(rng);
+  const auto stranger = crypto::KeyPair::generate(rng);
+  std::vector<PeerId> ids{a.peer_id(), b.peer_id()};
+  std::ranges::sort(ids);
+  AgreedBroadcast machine({RunId{}, phase_key, ids, {ids.begin(), ids.end()}, 0, deadline, delta}, a);
+  CHECK_FALSE(machine.receive(start, PhaseMessage::sign(RunId{}, phase_key, Bytes{2}, stranger)));
+  const PhaseKey other{RoundNumber(8), Attempt(0), Phase::commit};
+  CHECK_FALSE(machine.receive(start, PhaseMessage::sign(RunId{}, other, Bytes{2}, b)));
+  Digest other_run{};
+  other_run[0] = 1;
+  CHECK_FALSE(machine.receive(start, PhaseMessage::sign(other_run, phase_key, Bytes{2}, b)));
+  CHECK_FALSE(machine.receive(start, HeldMessage::sign(RunId{}, phase_key, Digest{}, stranger)));
+  CHECK(machine.held() == 0);
+}
+
+TEST_CASE("every truncation of a frame and random bytes are errors, never crashes") {
+  crypto::SeededRng rng(3);
+  const auto key = crypto::KeyPair::generate(rng);
+  Relayed relayed{PhaseMessage::sign(RunId{}, phase_key, Bytes(40, 7), key), {}};
+  relayed.add_relay(RunId{}, key);
+  Relayed proof{FastProof{phase_key, Digest{}, {{key.peer_id(), {}}}}, {}};
+  const std::vector<BroadcastFrame> frames{PhaseMessage::sign(RunId{}, phase_key, Bytes(40, 7), key),
+                                           HeldMessage::sign(RunId{}, phase_key, Digest{}, key),
+                                           RelayBundle{relayed, proof}};
+  for (const auto& frame : frames) {
+    const Bytes whole = encode(frame);
+    CHECK(decode_broadcast_frame(whole).has_value());
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      CHECK_FALSE(decode_broadcast_frame(ByteView(whole).first(size)).has_value());
+    }
+    for (int i = 0; i < 300; ++i) {
+      Bytes changed = whole;
+      changed[static_cast<std::size_t>(rng.below(changed.size()))] ^=
+          static_cast<std::uint8_t>(1 + rng.below(255));
+      (void)decode_broadcast_frame(changed);
+    }
+  }
+  for (int i = 0; i < 2000; ++i) {
+    Bytes noise(static_cast<std::size_t>(rng.below(100)));
+    rng.fill(noise);
+    (void)decode_broadcast_frame(noise);
+  }
+}
+
+}  // namespace
+}  // namespace testudo::swarm
