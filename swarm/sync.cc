@@ -1,0 +1,189 @@
+#include "swarm/sync.h"
+
+#include <deque>
+
+#include "crypto/hash.h"
+#include "crypto/merkle.h"
+#include "net/async/combinators.h"
+#include "swarm/sync_messages.h"
+
+namespace testudo::swarm {
+
+using net::Task;
+
+std::vector<Digest> state_leaves(ByteView state) {
+  std::vector<Digest> leaves;
+  leaves.reserve(sync::chunk_count(state.size(), state_chunk_bytes));
+  for (std::size_t at = 0; at < state.size(); at += state_chunk_bytes) {
+    leaves.push_back(crypto::merkle_leaf(state.subspan(at, std::min(state_chunk_bytes, state.size() - at))));
+  }
+  return leaves;
+}
+
+Digest state_root(std::uint64_t size, std::span<const Digest> leaves) {
+  return crypto::Hasher("testudo/state/1").bytes(crypto::merkle_root(leaves)).integer(size).finish();
+}
+
+Digest state_root(ByteView state) { return state_root(state.size(), state_leaves(state)); }
+
+struct SyncServer::Core {
+  // The leaves of a state, computed once on the pool however many ask. Several, because members serve the
+  // state of the last round while a newcomer still downloads the one before.
+  struct Leaves {
+    Leaves(net::Scheduler& scheduler, const Digest& r) : root(r), ready(scheduler) {}
+    Digest root;
+    std::vector<Digest> digests;
+    net::Event ready;
+  };
+  static constexpr std::size_t kept_leaves = 2;
+
+  Core(net::Host& h, const RunId& r, const Ledger& l, StateSource s)
+      : host(h), run(r), ledger(l), state(std::move(s)), tasks(h.scheduler()) {
+    service = net::serve(host, sync::protocol, sync::max_request, sync::request_timeout,
+                         [this](PeerId, Bytes message) { return answer(*this, std::move(message)); });
+  }
+
+  static Task<Result<Bytes>> answer(Core& core, Bytes message) {
+    auto request = net::unpack<sync::Request>(message);
+    if (!request) co_return fail(std::move(request).error());
+    const bool ours = request->run == core.run;
+    switch (static_cast<sync::Kind>(request->kind)) {
+      case sync::Kind::head:
+        co_return core.head(ours);
+      case sync::Kind::certificates:
+        co_return core.certificates(ours, request->from);
+      case sync::Kind::leaves: {
+        auto reply = co_await leaves(core, ours, *request);
+        co_return reply;
+      }
+      case sync::Kind::chunk:
+        co_return core.chunk(ours, *request);
+    }
+    co_return fail(ErrorCode::protocol, "unknown kind of request");
+  }
+
+  static std::uint8_t status(bool ours, bool known = true) {
+    return static_cast<std::uint8_t>(!ours    ? sync::Status::other_run
+                                     : !known ? sync::Status::unknown
+                                              : sync::Status::ok);
+  }
+
+  Bytes head(bool ours) const {
+    sync::HeadReply reply{.status = status(ours)};
+    if (ours) {
+      reply.height = ledger.chain().height();
+      reply.head = ledger.chain().head();
+    }
+    return net::pack(reply);
+  }
+
+  Result<Bytes> certificates(bool ours, std::uint64_t from) const {
+    sync::CertificatesReply reply{.status = status(ours)};
+    std::size_t size = 0;
+    while (ours && reply.certificates.size() < sync::certificates_per_reply &&
+           size < sync::certificate_bytes_per_reply) {
+      TRY(auto next, ledger.read(from, 1));
+      if (next.empty()) break;
+      ++from;
+      size += next[0].size();
+      reply.certificates.push_back(std::move(next[0]));
+    }
+    return net::pack(reply);
+  }
+
+  static Task<Bytes> leaves(Core& core, bool ours, sync::Request request) {
+    const auto bytes = ours ? core.state(request.root) : nullptr;
+    sync::LeavesReply reply{.status = status(ours, bytes != nullptr)};
+    if (bytes) {
+      const auto entry = core.leaves_of(request.root, bytes);
+      co_await entry->ready.wait();
+      reply.size = bytes->size();
+      const std::uint64_t count = entry->digests.size();
+      for (std::uint64_t i = request.from; i < count && reply.leaves.size() < sync::leaves_per_reply; ++i) {
+        reply.leaves.push_back(entry->digests[i]);
+      }
+    }
+    co_return net::pack(reply);
+  }
+
+  std::shared_ptr<Leaves> leaves_of(const Digest& root, std::shared_ptr<const Bytes> bytes) {
+    for (const auto& entry : kept) {
+      if (entry->root == root) return entry;
+    }
+    auto entry = std::make_shared<Leaves>(host.scheduler(), root);
+    kept.push_back(entry);
+    if (kept.size() > kept_leaves) kept.pop_front();
+    // Not the asker's task: others wait for the same leaves when the asker has gone.
+    tasks.spawn(compute(host.scheduler(), entry, std::move(bytes)));
+    return entry;
+  }
+
+  static Task<void> compute(net::Scheduler& scheduler, std::shared_ptr<Leaves> entry,
+                            std::shared_ptr<const Bytes> bytes) {
+    auto digests = co_await net::offload(scheduler, [bytes] { return state_leaves(*bytes); });
+    entry->digests = std::move(digests);
+    entry->ready.set();
+  }
+
+  Bytes chunk(bool ours, const sync::Request& request) const {
+    const auto bytes = ours ? state(request.root) : nullptr;
+    const bool known = bytes && request.from < sync::chunk_count(bytes->size(), state_chunk_bytes);
+    sync::ChunkReply reply{.status = status(ours, known)};
+    if (known) {
+      const std::size_t at = request.from * state_chunk_bytes;
+      reply.chunk = to_bytes(ByteView(*bytes).subspan(at, std::min(state_chunk_bytes, bytes->size() - at)));
+    }
+    return net::pack(reply);
+  }
+
+  net::Host& host;
+  RunId run;
+  const Ledger& ledger;
+  StateSource state;
+  std::deque<std::shared_ptr<Leaves>> kept;
+  net::TaskGroup tasks;
+  net::Service service;  // last: its answers use the rest
+};
+
+SyncServer::SyncServer(net::Host& host, const RunId& run, const Ledger& ledger, StateSource state)
+    : core_(std::make_unique<Core>(host, run, ledger, std::move(state))) {}
+
+SyncServer::~SyncServer() = default;
+
+Task<Result<Head>> fetch_head(net::Host& host, PeerId donor, RunId run) {
+  const sync::Request request{.kind = static_cast<std::uint8_t>(sync::Kind::head), .run = run};
+  auto reply = co_await sync::ask<sync::HeadReply>(host, donor, request, 1024);
+  if (!reply) co_return fail(std::move(reply).error());
+  co_return Head{reply->height, reply->head};
+}
+
+Task<Result<std::uint64_t>> catch_up(net::Host& host, PeerId donor, RunId run, Ledger& ledger) {
+  // A reply ends with the certificate that crosses its bound in bytes.
+  constexpr std::size_t max_reply =
+      sync::certificate_bytes_per_reply + Certificate::max_bytes + 8 * sync::certificates_per_reply + 64;
+  const std::string who = "donor " + donor.to_text();
+  std::uint64_t appended = 0;
+  while (true) {
+    const std::uint64_t from = ledger.chain().height();
+    const sync::Request request{
+        .kind = static_cast<std::uint8_t>(sync::Kind::certificates), .run = run, .from = from};
+    auto reply = co_await sync::ask<sync::CertificatesReply>(host, donor, request, max_reply);
+    if (!reply) co_return fail(std::move(reply).error());
+    if (reply->certificates.empty()) co_return appended;
+    if (reply->certificates.size() > sync::certificates_per_reply) {
+      co_return fail(ErrorCode::protocol, who + ": more certificates in a reply than the protocol allows");
+    }
+    for (std::uint64_t i = 0; i < reply->certificates.size(); ++i) {
+      // The member may have appended some itself meanwhile.
+      if (from + i < ledger.chain().height()) continue;
+      auto certificate = Certificate::decode(reply->certificates[i]);
+      if (!certificate) co_return fail(std::move(certificate).error().in(who));
+      auto verified = ledger.append(*certificate);
+      if (!verified) co_return fail(std::move(verified).error().in(who));
+      ++appended;
+      co_await net::yield(host.scheduler());  // many signatures were checked: let the others run
+    }
+  }
+}
+
+}  // namespace testudo::swarm

@@ -1,0 +1,85 @@
+// The messages of `/testudo/sync/1.0.0` and their bounds: internal to sync.cc and state_download.cc. Values;
+// any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "net/messages/service.h"
+#include "swarm/types.h"
+
+namespace testudo::swarm::sync {
+
+inline constexpr const char* protocol = "/testudo/sync/1.0.0";
+inline constexpr net::Duration request_timeout = std::chrono::seconds(10);
+// One answer's share of a ledger, and of a list of leaves: enough to amortise a round trip, little enough to
+// hold in memory for every asker.
+inline constexpr std::size_t certificates_per_reply = 64;
+inline constexpr std::size_t certificate_bytes_per_reply = 4 * 1024 * 1024;
+inline constexpr std::size_t leaves_per_reply = 16 * 1024;
+inline constexpr std::size_t max_request = 256;
+
+enum class Kind : std::uint8_t { head = 1, certificates = 2, leaves = 3, chunk = 4 };
+
+struct Request {
+  std::uint8_t kind = 0;
+  RunId run{};
+  Digest root{};           // leaves and chunk: of which state
+  std::uint64_t from = 0;  // height, leaf or chunk
+  MSGPACK_DEFINE(kind, run, root, from)
+};
+
+enum class Status : std::uint8_t {
+  ok = 0,
+  other_run = 1,
+  unknown = 2,  // no such state here, or no such chunk in it
+};
+
+struct HeadReply {
+  std::uint8_t status = 0;
+  std::uint64_t height = 0;
+  Digest head{};
+  MSGPACK_DEFINE(status, height, head)
+};
+struct CertificatesReply {
+  std::uint8_t status = 0;
+  std::vector<Bytes> certificates;
+  MSGPACK_DEFINE(status, certificates)
+};
+struct LeavesReply {
+  std::uint8_t status = 0;
+  std::uint64_t size = 0;      // of the state, in bytes
+  std::vector<Digest> leaves;  // from the one asked for
+  MSGPACK_DEFINE(status, size, leaves)
+};
+struct ChunkReply {
+  std::uint8_t status = 0;
+  Bytes chunk;
+  MSGPACK_DEFINE(status, chunk)
+};
+
+inline std::uint64_t chunk_count(std::uint64_t size, std::uint64_t chunk_bytes) {
+  return size / chunk_bytes + (size % chunk_bytes != 0);
+}
+
+// Every error names the donor.
+template <typename Reply>
+net::Task<Result<Reply>> ask(net::Host& host, PeerId donor, Request request, std::size_t max_reply) {
+  auto bytes = co_await net::request(host, donor, protocol, net::pack(request), max_reply, request_timeout);
+  if (!bytes) co_return fail(std::move(bytes).error());
+  net::MessageLimits limits;
+  limits.size = max_reply;
+  auto reply = net::unpack<Reply>(*bytes, limits);
+  if (!reply) co_return fail(std::move(reply).error().in("donor " + donor.to_text()));
+  switch (static_cast<Status>(reply->status)) {
+    case Status::ok:
+      co_return std::move(*reply);
+    case Status::other_run:
+      co_return fail(ErrorCode::not_found, "donor " + donor.to_text() + ": takes part in another run");
+    case Status::unknown:
+      co_return fail(ErrorCode::not_found, "donor " + donor.to_text() + ": does not have it");
+  }
+  co_return fail(ErrorCode::protocol, "donor " + donor.to_text() + ": unknown status in the reply");
+}
+
+}  // namespace testudo::swarm::sync

@@ -1,0 +1,251 @@
+#include "swarm/sync.h"
+
+#include "net/messages/service.h"
+#include "net/sim/sim_network.h"
+#include "net/storage/memory_storage.h"
+#include "swarm/sync_messages.h"
+#include "tests/swarm/testing.h"
+
+using namespace testudo;
+using namespace testudo::swarm;
+using namespace testudo::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+template <typename T>
+net::Task<void> store(net::Task<T> task, std::optional<T>& out) {
+  out.emplace(co_await task);
+}
+
+Bytes random_state(std::size_t size) {
+  crypto::SeededRng rng(std::uint64_t{11});
+  Bytes state(size);
+  rng.fill(state);
+  return state;
+}
+
+// Hosts on a simulated network, each with a ledger of one run.
+struct Swarm {
+  struct Node {
+    net::SimHost& host;
+    std::unique_ptr<net::MemoryStorage> storage = std::make_unique<net::MemoryStorage>();
+    std::unique_ptr<Ledger> ledger;
+    std::unique_ptr<SyncServer> server;
+    std::shared_ptr<const Bytes> state;
+  };
+
+  std::vector<KeyPair> keys = make_keys(3);
+  SignedManifest manifest = make_signed_manifest(keys);
+  RunId run = manifest.manifest.run_id();
+  net::SimScheduler scheduler;
+  net::SimNetwork network{scheduler, {}};
+  std::deque<Node> nodes;
+  net::TaskGroup tasks{scheduler};
+
+  Node& add_node(net::SimHostOptions options = {}) {
+    Node& node = nodes.emplace_back(Node{network.add_host(options)});
+    node.ledger = *Ledger::open(*node.storage, manifest);
+    for (Node& other : nodes) {
+      if (&other == &node) continue;
+      other.host.peer_store().add_addresses(node.host.id(), node.host.addresses(),
+                                            net::PeerStore::Source::user);
+      node.host.peer_store().add_addresses(other.host.id(), other.host.addresses(),
+                                           net::PeerStore::Source::user);
+    }
+    return node;
+  }
+  void serve(Node& node, std::shared_ptr<const Bytes> state = nullptr) {
+    node.state = std::move(state);
+    node.server = std::make_unique<SyncServer>(node.host, run, *node.ledger, [&node](const Digest& root) {
+      return node.state && state_root(*node.state) == root ? node.state : nullptr;
+    });
+  }
+  void extend(Node& node, int count, const std::vector<KeyPair>& signers) const {
+    for (int i = 0; i < count; ++i) {
+      const auto kind = i % 10 == 9 ? OutcomeKind::voided : OutcomeKind::apply;
+      REQUIRE(
+          node.ledger->append(certify(next_outcome(node.ledger->chain(), run, kind), signers)).has_value());
+    }
+  }
+  template <typename T>
+  T wait(net::Task<T> task, net::Duration limit = 60s) {
+    std::optional<T> out;
+    tasks.spawn(store(std::move(task), out));
+    REQUIRE(scheduler.run_for([&] { return out.has_value(); }, limit));
+    return std::move(*out);
+  }
+};
+
+// Serves what it likes: answers chunk requests with the right length and wrong bytes.
+net::Task<Result<Bytes>> wrong_chunks(std::shared_ptr<const Bytes> state, Bytes message) {
+  const auto request = net::unpack<sync::Request>(message);
+  if (!request) co_return fail(request.error());
+  if (request->kind == static_cast<std::uint8_t>(sync::Kind::leaves)) {
+    co_return net::pack(sync::LeavesReply{0, state->size(), state_leaves(*state)});
+  }
+  co_return net::pack(sync::ChunkReply{0, Bytes(state_chunk_bytes, 0xee)});
+}
+
+net::Task<Result<Bytes>> wrong_leaves(std::shared_ptr<const Bytes> state, Bytes) {
+  auto leaves = state_leaves(*state);
+  leaves.front()[0] ^= 1;
+  co_return net::pack(sync::LeavesReply{0, state->size(), leaves});
+}
+
+net::Task<Result<Bytes>> huge(std::shared_ptr<const Bytes>, Bytes) {
+  co_return net::pack(sync::LeavesReply{0, std::uint64_t{1} << 62, {}});
+}
+
+using Liar = net::Task<Result<Bytes>> (*)(std::shared_ptr<const Bytes>, Bytes);
+net::Service lie(net::Host& host, std::shared_ptr<const Bytes> state, Liar liar) {
+  return net::serve(host, sync::protocol, sync::max_request, 10s,
+                    [state, liar](PeerId, Bytes message) { return liar(state, std::move(message)); });
+}
+
+bool mentions(const Error& error, const PeerId& peer) {
+  return error.message.find(peer.to_text()) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a state's root fixes its bytes and its size") {
+  const Bytes state = random_state(state_chunk_bytes * 2 + 5);
+  CHECK(state_leaves(state).size() == 3);
+  Bytes other = state;
+  other.back() ^= 1;
+  CHECK(state_root(other) != state_root(state));
+  CHECK(state_root(state.size() - 1, state_leaves(state)) != state_root(state));
+  CHECK(state_root(Bytes{}) != state_root(Bytes{0}));
+}
+
+TEST_CASE_FIXTURE(
+    Swarm,
+    "a newcomer gets the exact bytes though one donor lies, one dies halfway and one lacks the state") {
+  const auto state = std::make_shared<const Bytes>(random_state(40 * state_chunk_bytes + 1234));
+  const Digest root = state_root(*state);
+  // Uplinks of 2 MB/s: long enough for somebody to die meanwhile.
+  for (int i = 0; i < 5; ++i) add_node({.upload = 2e6});
+  serve(nodes[0], state);
+  const net::Service liar = lie(nodes[1].host, state, wrong_chunks);
+  serve(nodes[2], state);
+  serve(nodes[3], state);
+  serve(nodes[4]);  // has the ledger and no state
+  auto& newcomer = add_node();
+
+  std::vector<PeerId> donors;
+  for (int i = 0; i < 5; ++i) donors.push_back(nodes[static_cast<std::size_t>(i)].host.id());
+  std::optional<Result<Bytes>> out;
+  tasks.spawn(store(download_state(newcomer.host, donors, run, root, 64 << 20), out));
+  REQUIRE(scheduler.run_for([&] { return newcomer.host.traffic().bytes_received > state->size() / 2; }, 60s));
+  CHECK_FALSE(out.has_value());
+  nodes[2].server.reset();
+  network.crash(nodes[2].host);
+  REQUIRE(scheduler.run_for([&] { return out.has_value(); }, 60s));
+  REQUIRE_MESSAGE(out->has_value(), (*out ? "" : out->error().message));
+  CHECK(**out == *state);
+  // Spread over the donors: nobody sent all of it, and not much was sent twice.
+  CHECK(nodes[0].host.traffic().bytes_sent < state->size() * 3 / 4);
+  CHECK(nodes[3].host.traffic().bytes_sent > state->size() / 5);
+  CHECK(newcomer.host.traffic().bytes_received < state->size() * 5 / 4);
+}
+
+TEST_CASE_FIXTURE(Swarm, "when no donor is left the error names what each one did wrong") {
+  const auto state = std::make_shared<const Bytes>(random_state(3 * state_chunk_bytes));
+  for (int i = 0; i < 6; ++i) add_node();
+  const auto a = lie(nodes[0].host, state, wrong_chunks);
+  const auto b = lie(nodes[1].host, state, wrong_leaves);
+  const auto c = lie(nodes[2].host, state, huge);
+  serve(nodes[3]);
+  network.crash(nodes[4].host);
+  std::vector<PeerId> donors;
+  for (int i = 0; i < 5; ++i) donors.push_back(nodes[static_cast<std::size_t>(i)].host.id());
+  const auto result = wait(download_state(nodes[5].host, donors, run, state_root(*state), 10 << 20));
+  REQUIRE_FALSE(result.has_value());
+  for (const PeerId& donor : donors) CHECK(mentions(result.error(), donor));
+  CHECK(result.error().message.find("does not match its leaf") != std::string::npos);
+  CHECK(result.error().message.find("does not have it") != std::string::npos);
+
+  // Alone, a donor cannot hide behind another's list of leaves.
+  const auto alone = [&](std::size_t donor) {
+    return wait(download_state(nodes[5].host, {donors[donor]}, run, state_root(*state), 10 << 20))
+        .error()
+        .message;
+  };
+  CHECK(alone(1).find("does not belong to state") != std::string::npos);
+  CHECK(alone(2).find("at most 10485760 are expected") != std::string::npos);
+
+  const auto nobody = wait(download_state(nodes[5].host, {nodes[5].host.id()}, run, state_root(*state), 1));
+  CHECK_FALSE(nobody.has_value());
+}
+
+TEST_CASE_FIXTURE(Swarm, "states of no bytes, one byte and whole chunks arrive as they are") {
+  add_node();
+  add_node();
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, state_chunk_bytes, 2 * state_chunk_bytes}) {
+    const auto state = std::make_shared<const Bytes>(random_state(size));
+    nodes[0].server.reset();
+    serve(nodes[0], state);
+    const auto result =
+        wait(download_state(nodes[1].host, {nodes[0].host.id()}, run, state_root(*state), size));
+    REQUIRE(result.has_value());
+    CHECK(*result == *state);
+  }
+}
+
+TEST_CASE_FIXTURE(Swarm, "a member that is hundreds of certificates behind catches up and stays level") {
+  add_node();
+  add_node();
+  serve(nodes[0]);
+  extend(nodes[0], 300, keys);
+  const PeerId donor = nodes[0].host.id();
+  const auto head = wait(fetch_head(nodes[1].host, donor, run));
+  REQUIRE(head.has_value());
+  CHECK(head->height == 300);
+  CHECK(head->head == nodes[0].ledger->chain().head());
+  auto appended = wait(catch_up(nodes[1].host, donor, run, *nodes[1].ledger));
+  REQUIRE_MESSAGE(appended.has_value(), (appended ? "" : appended.error().message));
+  CHECK(*appended == 300);
+  CHECK(nodes[1].ledger->chain().head() == nodes[0].ledger->chain().head());
+  extend(nodes[0], 3, keys);
+  CHECK(*wait(catch_up(nodes[1].host, donor, run, *nodes[1].ledger)) == 3);
+  CHECK(*wait(catch_up(nodes[1].host, donor, run, *nodes[1].ledger)) == 0);
+  // What was learned is durable.
+  const auto again = Ledger::open(*nodes[1].storage, manifest);
+  REQUIRE(again.has_value());
+  CHECK((*again)->chain().height() == 303);
+}
+
+TEST_CASE_FIXTURE(Swarm,
+                  "a donor with a forged chain is refused by name, and what was right before it stays") {
+  add_node();
+  add_node();
+  serve(nodes[0]);
+  extend(nodes[0], 70, keys);
+  // One vote is no quorum of three founders: the forger's own storage is edited behind its ledger's back.
+  Bytes forged = certify(next_outcome(nodes[0].ledger->chain(), run), {&keys[0]}).encode();
+  REQUIRE(nodes[0].ledger->append(certify(next_outcome(nodes[0].ledger->chain(), run), keys)).has_value());
+  REQUIRE(nodes[0].storage->put("ledger/0000000000000046", std::move(forged)).has_value());
+  const auto result = wait(catch_up(nodes[1].host, nodes[0].host.id(), run, *nodes[1].ledger));
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code == ErrorCode::authentication);
+  CHECK(mentions(result.error(), nodes[0].host.id()));
+  CHECK(result.error().message.find("no quorum") != std::string::npos);
+  CHECK(nodes[1].ledger->chain().height() == 70);
+}
+
+TEST_CASE_FIXTURE(Swarm, "another run's member says so, and garbage gets no answer") {
+  add_node();
+  add_node();
+  serve(nodes[0]);
+  const auto head = wait(fetch_head(nodes[1].host, nodes[0].host.id(), digest_of("another run")));
+  REQUIRE_FALSE(head.has_value());
+  CHECK(head.error().message.find("takes part in another run") != std::string::npos);
+  const auto reply =
+      wait(net::request(nodes[1].host, nodes[0].host.id(), sync::protocol, Bytes{0xc1}, 1024, 5s));
+  CHECK_FALSE(reply.has_value());
+  sync::Request past{.kind = static_cast<std::uint8_t>(sync::Kind::certificates), .run = run, .from = ~0ULL};
+  const auto none = wait(sync::ask<sync::CertificatesReply>(nodes[1].host, nodes[0].host.id(), past, 1024));
+  REQUIRE(none.has_value());
+  CHECK(none->certificates.empty());
+}
