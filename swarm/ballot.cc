@@ -1,0 +1,66 @@
+#include "swarm/ballot.h"
+
+#include <algorithm>
+
+namespace testudo::swarm {
+
+namespace {
+std::pair<RoundNumber, Attempt> position(const Outcome& outcome) { return {outcome.round, outcome.attempt}; }
+}  // namespace
+
+bool Ballot::add(const VoteFrame& frame) {
+  const auto known = votes_.find(frame.vote.signer);
+  if (known != votes_.end() && position(frame.outcome) <= position(known->second.outcome)) return true;
+  if (!verify_vote(frame.outcome.digest(), frame.vote)) return false;
+  votes_.insert_or_assign(frame.vote.signer, frame);
+  return true;
+}
+
+std::vector<Ballot::Tally> Ballot::tallies(const Roster& roster, RoundNumber round, Attempt attempt,
+                                           const Digest& head) const {
+  std::map<Digest, Tally> by_outcome;
+  for (const auto& [signer, frame] : votes_) {
+    const Outcome& outcome = frame.outcome;
+    if (!roster.contains(signer) || position(outcome) != std::pair(round, attempt) ||
+        outcome.previous != head)
+      continue;
+    Tally& tally = by_outcome.try_emplace(outcome.digest(), Tally{outcome, {}}).first->second;
+    tally.votes.push_back(frame.vote);
+  }
+  std::vector<Tally> tallies;
+  for (auto& [digest, tally] : by_outcome) tallies.push_back(std::move(tally));
+  return tallies;
+}
+
+std::optional<Certificate> Ballot::certificate(const Roster& roster, RoundNumber round, Attempt attempt,
+                                               const Digest& head) const {
+  for (Tally& tally : tallies(roster, round, attempt, head)) {
+    Certificate certificate{std::move(tally.outcome), std::move(tally.votes)};
+    if (certificate.verify(roster)) return certificate;
+  }
+  return std::nullopt;
+}
+
+bool Ballot::may_follow(const Roster& roster, const Tally& tally, std::size_t hostile_count) {
+  if (!roster.founding()) return tally.votes.size() > hostile_count;
+  const auto founders = static_cast<std::size_t>(
+      std::ranges::count_if(tally.votes, [&](const Vote& vote) { return roster.is_founder(vote.signer); }));
+  return 2 * founders > roster.founders().size() || tally.votes.size() > hostile_count;
+}
+
+bool Ballot::has_vote_of(const PeerId& member, RoundNumber round, Attempt attempt) const {
+  const auto found = votes_.find(member);
+  return found != votes_.end() && position(found->second.outcome) >= std::pair(round, attempt);
+}
+
+Outcome plain_void(const RunId& run, RoundNumber round, Attempt attempt, const Digest& head) {
+  Outcome outcome;
+  outcome.run = run;
+  outcome.round = round;
+  outcome.attempt = attempt;
+  outcome.kind = OutcomeKind::voided;
+  outcome.previous = head;
+  return outcome;
+}
+
+}  // namespace testudo::swarm

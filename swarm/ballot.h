@@ -1,0 +1,44 @@
+// Ballot: collects the members' votes on outcomes and makes a certificate of them. A pure state machine; loop
+// thread only.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "swarm/control.h"
+#include "swarm/roster.h"
+
+namespace testudo::swarm {
+
+class Ballot {
+ public:
+  // Keeps the vote if its signature holds; the latest position counts, and of one position the first vote.
+  // False: not signed by whom it says.
+  bool add(const VoteFrame& frame);
+  // Votes of members on outcomes for this position that continue `head`.
+  struct Tally {
+    Outcome outcome;
+    std::vector<Vote> votes;  // ascending by signer
+  };
+  std::vector<Tally> tallies(const Roster& roster, RoundNumber round, Attempt attempt,
+                             const Digest& head) const;
+  // The certificate, as soon as one outcome has a quorum.
+  std::optional<Certificate> certificate(const Roster& roster, RoundNumber round, Attempt attempt,
+                                         const Digest& head) const;
+  // Whether a member that lost its own work (a restart) may sign what the others did: so many voters signed
+  // the same outcome that an honest one who verified it is among them: F+1, or more than half of the founders
+  // while the run is founding.
+  static bool may_follow(const Roster& roster, const Tally& tally, std::size_t hostile_count);
+
+  bool has_vote_of(const PeerId& member, RoundNumber round, Attempt attempt) const;
+  void forget(const PeerId& member) { votes_.erase(member); }
+
+ private:
+  std::map<PeerId, VoteFrame> votes_;  // one a signer: the bound
+};
+
+// What everybody signs who could not take part: nothing was applied, nobody is blamed.
+Outcome plain_void(const RunId& run, RoundNumber round, Attempt attempt, const Digest& head);
+
+}  // namespace testudo::swarm

@@ -1,0 +1,79 @@
+#include "swarm/control.h"
+
+#include "net/messages/message.h"
+
+namespace testudo::swarm {
+
+namespace {
+
+enum class Kind : std::uint8_t { broadcast = 1, vote = 2, certificate = 3, hello = 4 };
+
+struct WireVote {
+  Bytes outcome;
+  PeerId signer;
+  crypto::Signature signature{};
+  MSGPACK_DEFINE_ARRAY(outcome, signer, signature)
+};
+
+struct WireHello {
+  std::uint64_t height = 0;
+  bool application = false;
+  bool client_mode = false;
+  MSGPACK_DEFINE_ARRAY(height, application, client_mode)
+};
+
+// One byte says what follows.
+Bytes frame_of(Kind kind, ByteView body) {
+  Bytes bytes;
+  bytes.reserve(body.size() + 1);
+  bytes.push_back(static_cast<std::uint8_t>(kind));
+  append(bytes, body);
+  return bytes;
+}
+
+}  // namespace
+
+Bytes encode_control_broadcast(ByteView broadcast) { return frame_of(Kind::broadcast, broadcast); }
+
+Bytes encode_control(const ControlFrame& frame) {
+  if (const auto* broadcast = std::get_if<BroadcastFrame>(&frame))
+    return encode_control_broadcast(encode(*broadcast));
+  if (const auto* vote = std::get_if<VoteFrame>(&frame)) {
+    return frame_of(Kind::vote,
+                    net::pack(WireVote{vote->outcome.encode(), vote->vote.signer, vote->vote.signature}));
+  }
+  if (const auto* certificate = std::get_if<Certificate>(&frame)) {
+    return frame_of(Kind::certificate, certificate->encode());
+  }
+  const auto& hello = std::get<HelloFrame>(frame);
+  return frame_of(Kind::hello, net::pack(WireHello{hello.height, hello.application, hello.client_mode}));
+}
+
+Result<ControlFrame> decode_control(ByteView bytes) {
+  if (bytes.empty()) return fail(ErrorCode::protocol, "empty control frame");
+  const ByteView body = bytes.subspan(1);
+  switch (static_cast<Kind>(bytes[0])) {
+    case Kind::broadcast: {
+      TRY(BroadcastFrame frame, decode_broadcast_frame(body));
+      return ControlFrame(std::move(frame));
+    }
+    case Kind::vote: {
+      TRY(WireVote wire, net::unpack<WireVote>(body));
+      VoteFrame frame;
+      TRY(frame.outcome, Outcome::decode(wire.outcome));
+      frame.vote = {wire.signer, wire.signature};
+      return ControlFrame(std::move(frame));
+    }
+    case Kind::certificate: {
+      TRY(Certificate certificate, Certificate::decode(body));
+      return ControlFrame(std::move(certificate));
+    }
+    case Kind::hello: {
+      TRY(WireHello wire, net::unpack<WireHello>(body));
+      return ControlFrame(HelloFrame{wire.height, wire.application, wire.client_mode});
+    }
+  }
+  return fail(ErrorCode::protocol, "unknown control frame " + std::to_string(bytes[0]));
+}
+
+}  // namespace testudo::swarm

@@ -1,0 +1,33 @@
+// The frames of `/testudo/round/1.0.0` besides the agreed broadcast: votes, certificates, applications, and
+// where a member stands. Values; any thread.
+#pragma once
+
+#include <variant>
+
+#include "swarm/ledger.h"
+#include "swarm/outcome.h"
+#include "swarm/phase_message.h"
+
+namespace testudo::swarm {
+
+// "I sign this outcome": the outcome comes along, so that whoever lost its own work can follow.
+struct VoteFrame {
+  Outcome outcome;
+  Vote vote;
+};
+
+// "This is where my ledger ends": whoever is behind catches up from the sender.
+struct HelloFrame {
+  std::uint64_t height = 0;
+  bool application = false;  // the sender has no seat and asks for one
+  bool client_mode = false;
+};
+
+using ControlFrame = std::variant<BroadcastFrame, VoteFrame, Certificate, HelloFrame>;
+
+Bytes encode_control(const ControlFrame& frame);
+// A broadcast frame that is encoded already.
+Bytes encode_control_broadcast(ByteView broadcast);
+Result<ControlFrame> decode_control(ByteView bytes);
+
+}  // namespace testudo::swarm

@@ -1,0 +1,182 @@
+#include "swarm/links.h"
+
+#include <spdlog/spdlog.h>
+
+#include <deque>
+
+#include "crypto/base/encoding.h"
+
+namespace testudo::swarm {
+
+using net::Stream;
+using net::Task;
+using namespace std::chrono_literals;
+
+namespace {
+// A stream that could not be opened is tried again after this; connecting itself is the directory's business.
+constexpr net::Duration retry_delay = 200ms;
+constexpr net::Duration longest_retry_delay = 3s;
+}  // namespace
+
+struct Links::Outgoing {
+  Outgoing(net::Scheduler& scheduler, PeerId id) : peer(std::move(id)), changed(scheduler) {}
+  PeerId peer;
+  std::deque<Frame> queue;
+  net::Event changed;
+  bool forgotten = false;
+};
+
+Links::Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Handler handler)
+    : host_(host),
+      protocol_(std::move(protocol)),
+      limits_(limits),
+      gate_(std::move(gate)),
+      handler_(std::move(handler)),
+      tasks_(host.scheduler()) {
+  host_.set_handler(protocol_, [this](std::unique_ptr<Stream> stream) { return receive(std::move(stream)); });
+}
+
+Links::~Links() { host_.remove_handler(protocol_); }
+
+void Links::send(const PeerId& to, Frame frame) {
+  auto& outgoing = outgoing_[to];
+  if (!outgoing) {
+    outgoing = std::make_shared<Outgoing>(host_.scheduler(), to);
+    tasks_.spawn(send_loop(outgoing));
+  }
+  if (outgoing->queue.size() >= limits_.queued_frames) {
+    outgoing->queue.pop_front();
+    ++dropped_;
+  }
+  outgoing->queue.push_back(std::move(frame));
+  outgoing->changed.pulse();
+}
+
+void Links::forget(const PeerId& peer) {
+  const auto found = outgoing_.find(peer);
+  if (found == outgoing_.end()) return;
+  found->second->forgotten = true;
+  found->second->queue.clear();
+  found->second->changed.pulse();
+  outgoing_.erase(found);
+}
+
+Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
+  std::unique_ptr<Stream> stream;
+  net::Duration delay = retry_delay;
+  while (!peer->forgotten) {
+    if (peer->queue.empty()) {
+      co_await peer->changed.wait();
+      continue;
+    }
+    if (!stream) {
+      auto opened = co_await host_.open_stream(peer->peer, protocol_);
+      if (!opened) {
+        spdlog::debug("{} to {}: {}", protocol_, peer->peer.short_text(), opened.error().message);
+        co_await net::sleep_for(host_.scheduler(), delay);
+        delay = std::min(delay * 2, longest_retry_delay);
+        continue;
+      }
+      stream = std::move(*opened);
+      delay = retry_delay;
+      continue;  // the queue may have changed meanwhile
+    }
+    // Small frames that wait together leave in one write.
+    Bytes batch;
+    std::shared_ptr<const Bytes> blob;
+    std::deque<Frame> taken;
+    while (!peer->queue.empty() && !blob && batch.size() < 64 * 1024) {
+      Frame frame = std::move(peer->queue.front());
+      peer->queue.pop_front();
+      append_varint(batch, frame.header->size());
+      append(batch, *frame.header);
+      append_varint(batch, frame.blob ? frame.blob->size() : 0);
+      blob = frame.blob;
+      taken.push_back(std::move(frame));
+    }
+    auto written = co_await stream->write(batch);
+    if (written && blob && !blob->empty()) written = co_await stream->write(*blob);
+    if (!written && !peer->forgotten) {
+      spdlog::debug("{} to {}: {}", protocol_, peer->peer.short_text(), written.error().message);
+      stream.reset();
+      while (!taken.empty()) {
+        peer->queue.push_front(std::move(taken.back()));
+        taken.pop_back();
+      }
+    }
+  }
+}
+
+namespace {
+
+// A length within `limit`; nothing at the end of the stream.
+Task<Result<std::optional<std::size_t>>> read_length(Stream& stream, std::size_t limit) {
+  std::array<std::uint8_t, 10> prefix{};
+  for (std::size_t used = 0; used < prefix.size();) {
+    auto read = co_await stream.read_some(MutableByteView(prefix).subspan(used, 1));
+    if (!read) co_return fail(std::move(read).error());
+    if (*read == 0) {
+      if (used == 0) co_return std::optional<std::size_t>{};
+      co_return fail(ErrorCode::protocol, "stream ended within a length");
+    }
+    ++used;
+    auto length = read_varint(ByteView(prefix).first(used));
+    if (!length) co_return fail(std::move(length).error());
+    if (!length->has_value()) continue;
+    if ((*length)->value > limit) {
+      co_return fail(ErrorCode::limit, "frame of " + std::to_string((*length)->value) + " bytes, " +
+                                           std::to_string(limit) + " are allowed");
+    }
+    co_return std::optional<std::size_t>(static_cast<std::size_t>((*length)->value));
+  }
+  co_return fail(ErrorCode::protocol, "length too long");
+}
+
+struct ReceivedFrame {
+  Bytes header;
+  Bytes blob;
+};
+
+Task<Result<std::optional<ReceivedFrame>>> read_frame(Stream& stream, Links::Limits limits) {
+  ReceivedFrame frame;
+  auto header_length = co_await read_length(stream, limits.header_bytes);
+  if (!header_length) co_return fail(std::move(header_length).error());
+  if (!header_length->has_value()) co_return std::optional<ReceivedFrame>{};
+  frame.header.resize(**header_length);
+  auto header = co_await net::read_exactly(stream, frame.header);
+  if (!header) co_return fail(std::move(header).error());
+  auto blob_length = co_await read_length(stream, limits.blob_bytes);
+  if (!blob_length) co_return fail(std::move(blob_length).error());
+  if (!blob_length->has_value()) co_return fail(ErrorCode::protocol, "stream ended within a frame");
+  frame.blob.resize(**blob_length);
+  if (!frame.blob.empty()) {
+    auto blob = co_await net::read_exactly(stream, frame.blob);
+    if (!blob) co_return fail(std::move(blob).error());
+  }
+  co_return std::optional<ReceivedFrame>(std::move(frame));
+}
+
+}  // namespace
+
+Task<void> Links::receive(std::unique_ptr<Stream> stream) {
+  const PeerId from = stream->peer();
+  while (true) {
+    if (!gate_(from)) {
+      stream->reset();
+      co_return;
+    }
+    auto frame = co_await read_frame(*stream, limits_);
+    if (!frame) {
+      if (frame.error().code == ErrorCode::protocol || frame.error().code == ErrorCode::limit) {
+        ++malformed_;
+        spdlog::warn("{} from {}: {}", protocol_, from.to_text(), frame.error().message);
+      }
+      stream->reset();
+      co_return;
+    }
+    if (!frame->has_value()) co_return;
+    handler_(from, std::move((*frame)->header), std::move((*frame)->blob));
+  }
+}
+
+}  // namespace testudo::swarm

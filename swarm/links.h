@@ -1,0 +1,60 @@
+// Links: frames to and from the members of a run. One long-lived outgoing stream a peer and protocol; a frame
+// is a small header and, for parts, a blob that travels raw behind it. Nothing here is trusted: whoever
+// handles a frame checks it. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "net/async/task_group.h"
+#include "net/host/host.h"
+#include "swarm/types.h"
+
+namespace testudo::swarm {
+
+class Links {
+ public:
+  struct Limits {
+    std::size_t header_bytes = 0;
+    std::size_t blob_bytes = 0;
+    // Frames that wait for one peer; more are dropped, oldest first (the agreed broadcast lives with losses).
+    std::size_t queued_frames = 1024;
+  };
+  struct Frame {
+    std::shared_ptr<const Bytes> header;
+    std::shared_ptr<const Bytes> blob;  // may be null
+  };
+  using Handler = std::function<void(const PeerId& from, Bytes header, Bytes blob)>;
+  // Whether frames of this peer are read at all.
+  using Gate = std::function<bool(const PeerId& from)>;
+
+  Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Handler handler);
+  ~Links();
+
+  // Queues the frame; it is sent when the peer is connected, and again after a broken stream if it was not
+  // handed over. A peer that is not connected keeps its queue until forget().
+  void send(const PeerId& to, Frame frame);
+  void forget(const PeerId& peer);
+  // Frames dropped because a queue was full, and streams ended because of a malformed frame: for metrics.
+  std::uint64_t dropped() const { return dropped_; }
+  std::uint64_t malformed() const { return malformed_; }
+
+ private:
+  struct Outgoing;
+  net::Task<void> send_loop(std::shared_ptr<Outgoing> peer);
+  net::Task<void> receive(std::unique_ptr<net::Stream> stream);
+
+  net::Host& host_;
+  std::string protocol_;
+  Limits limits_;
+  Gate gate_;
+  Handler handler_;
+  std::uint64_t dropped_ = 0;
+  std::uint64_t malformed_ = 0;
+  std::map<PeerId, std::shared_ptr<Outgoing>> outgoing_;
+  net::TaskGroup tasks_;
+};
+
+}  // namespace testudo::swarm

@@ -1,0 +1,121 @@
+#include "tests/training/sim_swarm.h"
+
+namespace testudo::training {
+namespace {
+
+void check_all_finished(SimSwarm& swarm, std::size_t members, std::uint64_t rounds) {
+  for (std::size_t i = 0; i < members; ++i) {
+    CAPTURE(i);
+    auto& member = swarm.member(i);
+    REQUIRE(member.ended.has_value());
+    REQUIRE_MESSAGE(member.ended->has_value(),
+                    (member.ended->has_value() ? "" : member.ended->error().message));
+    CHECK(swarm.last_round(i) == rounds);
+    CHECK(parameters_digest(member.participant->parameters()) ==
+          swarm.member(0).reports.at(rounds).parameters);
+  }
+}
+
+TEST_CASE("a lone founder trains by itself") {
+  SimSwarm swarm({.founders = 1, .joiners = 0, .rounds = 5});
+  swarm.start_all();
+  REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 10min));
+  check_all_finished(swarm, 1, 5);
+}
+
+TEST_CASE("founders and joiners find one another and end with the same parameters") {
+  for (const char* codec : {"fp32", "fp16", "int8"}) {
+    CAPTURE(codec);
+    SimSwarm swarm({.founders = 3, .joiners = 4, .rounds = 15, .codec = codec});
+    swarm.start_all();
+    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 20min));
+    check_all_finished(swarm, 7, 15);
+    CHECK(swarm.member(0).reports.at(15).members == 7);
+    CHECK(swarm.member(0).removals.empty());
+    CHECK(swarm.member(0).reports.at(15).evaluation.has_value());
+  }
+}
+
+TEST_CASE("CenteredClip trains through three sign flippers of ten, plain averaging does not") {
+  const auto final_loss = [](const std::string& rule) {
+    SimSwarm swarm({.founders = 5, .joiners = 5, .hostile = 3, .rounds = 60, .rule = rule});
+    swarm.start_all();
+    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
+    check_all_finished(swarm, 10, 60);
+    const auto evaluated = swarm.model()->evaluate(swarm.member(0).participant->parameters());
+    REQUIRE(evaluated.has_value());
+    return evaluated->loss;
+  };
+  const double clipped = final_loss("centered_clip");
+  const double averaged = final_loss("mean");
+  CHECK(clipped < 0.05);
+  CHECK(averaged > 1.0);
+}
+
+TEST_CASE("with the joiner killed in any phase the founder goes on within the round's worst time") {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    CAPTURE(seed);
+    SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 12, .seed = seed});
+    swarm.start_all();
+    REQUIRE(swarm.run_until([&] { return swarm.last_round(1) >= 3; }, 10min));
+    swarm.scheduler().run_for(net::Duration(std::chrono::milliseconds(17 * seed)));
+    const std::uint64_t before = swarm.last_round(0);
+    swarm.crash(1);
+    REQUIRE(swarm.run_until([&] { return swarm.last_round(0) > before + 1; }, 90s));
+    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 10min));
+    CHECK(swarm.last_round(0) == 12);
+  }
+}
+
+TEST_CASE("with the founder killed the joiner says that it waits, and both go on after its restart") {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    CAPTURE(seed);
+    SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 12, .seed = seed});
+    swarm.start_all();
+    REQUIRE(swarm.run_until([&] { return swarm.last_round(1) >= 3; }, 10min));
+    swarm.scheduler().run_for(net::Duration(std::chrono::milliseconds(17 * seed)));
+    swarm.crash(0);
+    REQUIRE(swarm.run_until([&] { return swarm.member(1).waiting.starts_with("waiting for the founders"); },
+                            60s));
+    swarm.scheduler().run_for(net::Duration(std::chrono::seconds(seed * 3)));
+    const std::uint64_t at = swarm.last_round(1);
+    CHECK(at < 12);
+    swarm.start(0);
+    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 10min));
+    check_all_finished(swarm, 2, 12);
+  }
+}
+
+TEST_CASE("members that die and come back at random never diverge, and the run ends") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    CAPTURE(seed);
+    crypto::SeededRng rng(seed);
+    SimSwarm swarm({.founders = 3, .joiners = 4, .dimension = 100, .rounds = 25, .seed = seed});
+    swarm.start_all();
+    for (int fault = 0; fault < 8; ++fault) {
+      swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(15'000))));
+      const auto victim = static_cast<std::size_t>(rng.below(7));
+      if (swarm.member(victim).running() && !swarm.member(victim).ended) {
+        swarm.crash(victim);
+        swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(8'000))));
+        swarm.start(victim);
+      }
+    }
+    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
+    for (std::size_t i = 0; i < 7; ++i) {
+      REQUIRE(swarm.member(i).ended.has_value());
+      REQUIRE(swarm.member(i).ended->has_value());
+      for (const auto& removal : swarm.member(i).removals) CHECK_FALSE(is_ban(removal.fault));
+    }
+  }
+}
+
+TEST_CASE("lost packets slow a run and change nothing else") {
+  SimSwarm swarm({.founders = 3, .joiners = 3, .rounds = 10, .loss = 0.02});
+  swarm.start_all();
+  REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
+  check_all_finished(swarm, 6, 10);
+}
+
+}  // namespace
+}  // namespace testudo::training

@@ -1,0 +1,133 @@
+#include "training/round/round_rules.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "crypto/rng.h"
+
+namespace testudo::training {
+namespace {
+
+using swarm::PeerId;
+
+std::vector<PeerId> make_ids(std::size_t count, std::uint64_t seed = 1) {
+  crypto::SeededRng rng(seed);
+  std::vector<PeerId> ids;
+  for (std::size_t i = 0; i < count; ++i) ids.push_back(crypto::KeyPair::generate(rng).peer_id());
+  std::ranges::sort(ids);
+  return ids;
+}
+
+TEST_CASE("hostile contributors must be a minority among those that are there") {
+  CHECK(may_apply(1, 0, 0));
+  CHECK(may_apply(2, 0, 1));
+  CHECK_FALSE(may_apply(3, 1, 1));
+  CHECK(may_apply(3, 1, 0));
+  CHECK(may_apply(10, 3, 3));
+  CHECK_FALSE(may_apply(10, 3, 4));
+}
+
+TEST_CASE("while a run is founding, more than half of its founders must be there") {
+  const auto ids = make_ids(4);
+  const swarm::Roster roster(ids);
+  CHECK(founders_suffice(roster, {ids[0], ids[1], ids[2]}));
+  CHECK_FALSE(founders_suffice(roster, {ids[0], ids[1]}));
+  CHECK_FALSE(founders_suffice(roster, {}));
+}
+
+TEST_CASE("a part goes to the next living member in the permuted order that can be reached") {
+  const auto ids = make_ids(4);
+  swarm::Roster roster({ids[0], ids[1], ids[3]});
+  swarm::Outcome outcome;
+  outcome.admitted = {{ids[2], true}};  // takes no inbound connections
+  roster = roster.after(outcome);
+  const std::vector<PeerId> order{ids[3], ids[2], ids[0], ids[1]};
+  CHECK(next_reducer(order, ids, roster, ids[3]) == ids[0]);
+  CHECK(next_reducer(order, ids, roster, ids[1]) == ids[3]);
+  CHECK(next_reducer(order, {ids[1], ids[2]}, roster, ids[3]) == ids[1]);
+  CHECK(next_reducer(order, {ids[2]}, roster, ids[3]) == std::nullopt);
+}
+
+TEST_CASE("who applies is admitted when more than half list it alike, up to the growth cap") {
+  const auto ids = make_ids(4);
+  const auto applicants = make_ids(5, 2);
+  const swarm::Roster roster(ids);
+  std::map<PeerId, CommitPayload> commits;
+  for (const PeerId& id : ids) commits[id] = {};
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (const PeerId& applicant : applicants) commits[ids[i]].applications.push_back({applicant, false});
+  }
+  commits[ids[3]].applications.push_back({applicants[0], true});
+  CHECK(admissions(roster, commits, 0.5, 64, Digest{}).size() == 2);
+  CHECK(admissions(roster, commits, 10, 64, Digest{}).size() == 5);
+  CHECK(admissions(roster, commits, 10, 6, Digest{}).size() == 2);
+  CHECK(admissions(roster, commits, 0, 64, Digest{}).size() == 1);
+  // The beacon draws who comes first.
+  Digest other{};
+  other[0] = 1;
+  const auto first = admissions(roster, commits, 0, 64, Digest{});
+  bool differs = false;
+  for (std::uint8_t i = 1; i < 20; ++i) {
+    other[0] = i;
+    differs = differs || admissions(roster, commits, 0, 64, other) != first;
+  }
+  CHECK(differs);
+  // Half is not enough, and different claims do not add up.
+  commits[ids[0]].applications.clear();
+  commits[ids[3]].applications = {{applicants[0], true}};
+  CHECK(admissions(roster, commits, 10, 64, Digest{}).empty());
+}
+
+TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
+  crypto::SeededRng rng(3);
+  const auto ids = make_ids(2);
+  const auto key = crypto::KeyPair::generate(rng);
+  const swarm::PhaseKey place{swarm::RoundNumber(1), swarm::Attempt(0), swarm::Phase::commit};
+  const swarm::Equivocation lie{swarm::PhaseMessage::sign({}, place, Bytes{1}, key),
+                                swarm::PhaseMessage::sign({}, place, Bytes{2}, key)};
+  const CommitPayload commit{{Digest{}, Digest{}}, 64, 0.5F, {{ids[0], false}, {ids[1], true}}, {lie}};
+  const auto commit_again = CommitPayload::decode(commit.encode());
+  REQUIRE(commit_again.has_value());
+  CHECK(commit_again->parts == commit.parts);
+  CHECK(commit_again->applications == commit.applications);
+  CHECK(commit_again->accusations.at(0).verify({}));
+
+  CommitPayload unsorted = commit;
+  std::swap(unsorted.applications[0], unsorted.applications[1]);
+  CHECK_FALSE(CommitPayload::decode(unsorted.encode()).has_value());
+  CommitPayload infinite = commit;
+  infinite.loss = std::numeric_limits<float>::infinity();
+  CHECK_FALSE(CommitPayload::decode(infinite.encode()).has_value());
+  CommitPayload large = commit;
+  large.parts.resize(part_limit + 1);
+  CHECK_FALSE(CommitPayload::decode(large.encode()).has_value());
+
+  const ReducePayload reduced{{{PartIndex(3), Digest{}}, {PartIndex(4), std::nullopt}}};
+  const auto reduced_again = ReducePayload::decode(reduced.encode());
+  REQUIRE(reduced_again.has_value());
+  CHECK(reduced_again->results == reduced.results);
+  const AnswerPayload answer{{{PartIndex(1), Bytes{1, 2}}}};
+  const auto answer_again = AnswerPayload::decode(answer.encode());
+  REQUIRE(answer_again.has_value());
+  REQUIRE(answer_again->find(PartIndex(1)) != nullptr);
+  CHECK(*answer_again->find(PartIndex(1)) == Bytes{1, 2});
+  CHECK(answer_again->find(PartIndex(2)) == nullptr);
+  const ChallengePayload challenge{{{PartIndex(1), ids[0]}}, {PartIndex(2)}};
+  const auto challenge_again = ChallengePayload::decode(challenge.encode());
+  REQUIRE(challenge_again.has_value());
+  CHECK(challenge_again->missing == challenge.missing);
+
+  for (const Bytes& whole : {commit.encode(), reduced.encode(), answer.encode(), challenge.encode()}) {
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      const auto cut = ByteView(whole).first(size);
+      CHECK_FALSE(CommitPayload::decode(cut).has_value());
+      CHECK_FALSE(ReducePayload::decode(cut).has_value());
+      CHECK_FALSE(AnswerPayload::decode(cut).has_value());
+      CHECK_FALSE(ChallengePayload::decode(cut).has_value());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace testudo::training

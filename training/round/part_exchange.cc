@@ -1,0 +1,73 @@
+#include "training/round/part_exchange.h"
+
+#include <spdlog/spdlog.h>
+
+#include "net/messages/message.h"
+
+namespace testudo::training {
+
+namespace {
+
+constexpr std::size_t max_header_bytes = 64;
+
+struct WireHeader {
+  std::uint64_t round = 0;
+  std::uint32_t attempt = 0;
+  std::uint8_t kind = 0;
+  std::uint32_t part = 0;
+  MSGPACK_DEFINE_ARRAY(round, attempt, kind, part)
+};
+
+}  // namespace
+
+PartExchange::PartExchange(net::Host& host, std::size_t max_part_bytes, std::size_t max_parts,
+                           swarm::Links::Gate gate)
+    : max_parts_(max_parts),
+      arrived_(host.scheduler()),
+      links_(host, "/testudo/part/1.0.0",
+             // A round sends a peer at most every part twice: own contribution, and a result.
+             {.header_bytes = max_header_bytes, .blob_bytes = max_part_bytes, .queued_frames = 4 * max_parts},
+             std::move(gate), [this](const swarm::PeerId& from, Bytes header, Bytes blob) {
+               receive(from, std::move(header), std::move(blob));
+             }) {}
+
+void PartExchange::send(const swarm::PeerId& to, const PartKey& key, Blob bytes) {
+  const WireHeader header{key.round.value(), key.attempt.value(), static_cast<std::uint8_t>(key.kind),
+                          key.part.value()};
+  links_.send(to, {std::make_shared<const Bytes>(net::pack(header)), std::move(bytes)});
+}
+
+PartExchange::Blob PartExchange::find(const PartKey& key, const swarm::PeerId& from) const {
+  const auto found = parts_.find({key, from});
+  return found == parts_.end() ? nullptr : found->second;
+}
+
+void PartExchange::enter(swarm::RoundNumber round, swarm::Attempt attempt) {
+  round_ = round;
+  attempt_ = attempt;
+  std::erase_if(parts_, [&](const auto& entry) {
+    const PartKey& key = entry.first.first;
+    return std::pair(key.round, key.attempt) < std::pair(round, attempt);
+  });
+}
+
+void PartExchange::receive(const swarm::PeerId& from, Bytes header, Bytes blob) {
+  const auto wire = net::unpack<WireHeader>(header);
+  if (!wire) {
+    spdlog::warn("part from {}: {}", from.to_text(), wire.error().message);
+    return;
+  }
+  const PartKey key{swarm::RoundNumber(wire->round), swarm::Attempt(wire->attempt),
+                    static_cast<PartKind>(wire->kind), PartIndex(wire->part)};
+  if ((key.kind != PartKind::contribution && key.kind != PartKind::result) || wire->part >= max_parts_) {
+    spdlog::warn("part from {}: no such part: {}", from.to_text(), wire->part);
+    return;
+  }
+  const bool this_round = key.round == round_ && (key.attempt == attempt_ || key.attempt == attempt_.next());
+  const bool next_round = key.round == round_.next() && key.attempt == swarm::Attempt(0);
+  if (!this_round && !next_round) return;  // late, or from somebody far ahead
+  parts_[{key, from}] = std::make_shared<const Bytes>(std::move(blob));
+  arrived_.pulse();
+}
+
+}  // namespace testudo::training

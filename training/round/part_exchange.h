@@ -1,0 +1,58 @@
+// PartExchange: moves encoded parts between members, on `/testudo/part/1.0.0`: a small header, then the bytes
+// as they were encoded. Keeps what arrives for the attempt that runs and for the next one; whoever waits
+// checks it against the agreed hash. Owned by the participant; loop thread only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "net/async/event.h"
+#include "swarm/links.h"
+#include "swarm/types.h"
+
+namespace testudo::training {
+
+using PartIndex = Strong<struct PartIndexTag, std::uint32_t>;
+
+enum class PartKind : std::uint8_t {
+  contribution = 1,  // member to reducer
+  result = 2,        // reducer to member
+};
+
+struct PartKey {
+  swarm::RoundNumber round;
+  swarm::Attempt attempt;
+  PartKind kind = PartKind::contribution;
+  PartIndex part;
+  auto operator<=>(const PartKey&) const = default;
+};
+
+class PartExchange {
+ public:
+  using Blob = std::shared_ptr<const Bytes>;
+
+  PartExchange(net::Host& host, std::size_t max_part_bytes, std::size_t max_parts, swarm::Links::Gate gate);
+
+  void send(const swarm::PeerId& to, const PartKey& key, Blob bytes);
+  // What `from` sent last under this key, or null.
+  Blob find(const PartKey& key, const swarm::PeerId& from) const;
+  // Pulses at every arrival.
+  net::Event& arrived() { return arrived_; }
+  // Drops what belongs to earlier attempts, and accepts what belongs to this round and the next.
+  void enter(swarm::RoundNumber round, swarm::Attempt attempt);
+  void forget(const swarm::PeerId& peer) { links_.forget(peer); }
+
+ private:
+  void receive(const swarm::PeerId& from, Bytes header, Bytes blob);
+
+  std::size_t max_parts_;
+  swarm::RoundNumber round_;
+  swarm::Attempt attempt_;
+  // One entry a sender, part and kind, of two rounds at most: the bound of its memory.
+  std::map<std::pair<PartKey, swarm::PeerId>, Blob> parts_;
+  net::Event arrived_;
+  swarm::Links links_;
+};
+
+}  // namespace testudo::training

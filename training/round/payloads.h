@@ -1,0 +1,65 @@
+// What members say in the phases of a round. Decoding checks form and bounds; whether the content fits the
+// round is checked against the agreed sets. Values; any thread.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "crypto/base/result.h"
+#include "swarm/outcome.h"
+#include "swarm/phase_message.h"
+#include "training/round/part_exchange.h"
+
+namespace testudo::training {
+
+inline constexpr std::size_t part_limit = 256;        // far above group_max
+inline constexpr std::size_t application_limit = 64;  // applications that one COMMIT lists
+inline constexpr std::size_t accusation_limit = 4;    // equivocations that one COMMIT reports
+
+struct CommitPayload {
+  std::vector<Digest> parts;  // hashes of the encoded parts; empty: takes part without contributing
+  std::uint32_t samples = 0;
+  float loss = 0;
+  std::vector<swarm::Admission> applications;  // seen by this member, ascending
+  std::vector<swarm::Equivocation> accusations;
+
+  Bytes encode() const;
+  static Result<CommitPayload> decode(ByteView bytes);
+};
+
+// One contribution to one part.
+struct PartOf {
+  PartIndex part;
+  swarm::PeerId member;
+  auto operator<=>(const PartOf&) const = default;
+};
+
+// SERVE: what a reducer misses; the parts that it gives up because it misses too much.
+// GATHER: results that a member misses (member = the reducer).
+struct ChallengePayload {
+  std::vector<PartOf> missing;
+  std::vector<PartIndex> given_up;
+
+  Bytes encode() const;
+  static Result<ChallengePayload> decode(ByteView bytes);
+};
+
+// The challenged bytes of the sender.
+struct AnswerPayload {
+  std::vector<std::pair<PartIndex, Bytes>> parts;
+
+  Bytes encode() const;
+  static Result<AnswerPayload> decode(ByteView bytes);
+  const Bytes* find(PartIndex part) const;
+};
+
+// Hashes of the encoded results; nothing for a part whose rule did not converge (it is absent, nobody is
+// guilty).
+struct ReducePayload {
+  std::vector<std::pair<PartIndex, std::optional<Digest>>> results;
+
+  Bytes encode() const;
+  static Result<ReducePayload> decode(ByteView bytes);
+};
+
+}  // namespace testudo::training

@@ -1,0 +1,333 @@
+#include "training/round/round.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "crypto/derive.h"
+#include "crypto/hash.h"
+#include "net/async/combinators.h"
+#include "swarm/ballot.h"
+#include "swarm/sync.h"
+#include "training/optimizer/sgd.h"
+#include "training/round/round_rules.h"
+
+namespace testudo::training {
+
+using net::Task;
+using swarm::AgreedBroadcast;
+using swarm::Fault;
+using swarm::OutcomeKind;
+using swarm::Phase;
+
+namespace {
+
+std::vector<swarm::PeerId> authors(const AgreedBroadcast::MessageSet& set) {
+  std::vector<swarm::PeerId> ids;
+  for (const auto& [author, message] : set) ids.push_back(author);
+  return ids;
+}
+
+Error lost_touch() {
+  return {ErrorCode::timeout, "the others agreed without this member: its messages came too late"};
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const RoundRules& rules) {
+  const swarm::Manifest& manifest = rules.manifest;
+  auto made = make_sgd(static_cast<std::size_t>(manifest.parameter_count),
+                       {.rate = rules.schedule,
+                        .momentum = static_cast<double>(manifest.momentum),
+                        .nesterov = manifest.nesterov,
+                        .weight_decay = static_cast<double>(manifest.weight_decay),
+                        .clip_norm = static_cast<double>(manifest.gradient_norm_limit)});
+  TESTUDO_CHECK(made.has_value());  // RoundRules::make tried these options
+  return std::move(*made);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const RoundRules>> RoundRules::make(const swarm::Manifest& manifest) {
+  auto rules = std::make_shared<RoundRules>();
+  rules->run = manifest.run_id();
+  rules->manifest = manifest;
+  TRY(rules->codec, codec_from_name(manifest.codec));
+  TRY(auto rule, make_rule(manifest.rule));
+  rules->rule = std::move(rule);
+  if (manifest.optimizer != "sgd") {
+    return fail(ErrorCode::invalid_argument,
+                "unknown optimizer " + manifest.optimizer + ": this version knows sgd");
+  }
+  std::vector<Schedule::Point> points;
+  for (const auto& point : manifest.learning_rate)
+    points.push_back({point.step, static_cast<double>(point.value)});
+  TRY(rules->schedule, Schedule::from_points(std::move(points)));
+  TRY(auto optimizer, make_sgd(1, {.rate = rules->schedule,
+                                   .momentum = static_cast<double>(manifest.momentum),
+                                   .nesterov = manifest.nesterov,
+                                   .weight_decay = static_cast<double>(manifest.weight_decay),
+                                   .clip_norm = static_cast<double>(manifest.gradient_norm_limit)}));
+  return std::shared_ptr<const RoundRules>(std::move(rules));
+}
+
+Result<TrainingState> initial_state(const RoundRules& rules, std::vector<float> parameters) {
+  if (parameters.size() != rules.manifest.parameter_count) {
+    return fail(ErrorCode::invalid_argument, "the model has " + std::to_string(parameters.size()) +
+                                                 " parameters, the manifest says " +
+                                                 std::to_string(rules.manifest.parameter_count));
+  }
+  if (parameters_digest(parameters) != rules.manifest.initial_parameters) {
+    return fail(
+        ErrorCode::invalid_argument,
+        "the model's initial parameters differ from the manifest's: it is another model, or another version");
+  }
+  TrainingState state;
+  const auto optimizer = make_optimizer(rules);
+  state.optimizer.assign(optimizer->state().begin(), optimizer->state().end());
+  state.parameters = std::move(parameters);
+  return state;
+}
+
+Result<TrainingState> next_state(const RoundRules& rules, const TrainingState& state,
+                                 std::vector<float> aggregate) {
+  TrainingState next;
+  next.round = state.round.next();
+  next.parameters = state.parameters;
+  const auto optimizer = make_optimizer(rules);
+  TRY_VOID(optimizer->set_state(state.optimizer));
+  optimizer->step(next.parameters, aggregate, state.round.value());
+  next.optimizer.assign(optimizer->state().begin(), optimizer->state().end());
+  next.aggregate = std::move(aggregate);
+  return next;
+}
+
+Round::Round(net::Scheduler& scheduler, PeerId self, Setup setup, std::shared_ptr<Model> model,
+             swarm::Broadcaster& broadcaster, PartExchange& exchange)
+    : scheduler_(scheduler),
+      setup_(std::move(setup)),
+      model_(std::move(model)),
+      broadcaster_(broadcaster),
+      exchange_(exchange),
+      self_(std::move(self)),
+      anchor_(scheduler.now()),
+      lap_start_(scheduler.now()) {
+  for (const auto& member : setup_.roster.members()) alive_.push_back(member.id);
+}
+
+Task<Result<Round::Result>> Round::run() {
+  const swarm::Manifest& manifest = setup_.rules->manifest;
+  std::vector<ReducerCapacity> capacities;
+  for (const auto& member : setup_.roster.members()) {
+    capacities.push_back({.bandwidth = 1, .client_mode = member.client_mode});
+  }
+  const Digest lot = crypto::derive_seed("testudo/partition/1", setup_.rules->run, setup_.round.value(),
+                                         setup_.attempt.value(), setup_.beacon, ByteView{});
+  auto ranges = partition_equal(setup_.state->parameters.size(), capacities, lot);
+  if (!ranges) co_return fail(std::move(ranges).error());
+  ranges_ = std::move(*ranges);
+  for (std::uint32_t index : permuted_order(lot, setup_.roster.size())) {
+    order_.push_back(setup_.roster.members()[index].id);
+  }
+
+  auto prepared = co_await compute();
+  if (!prepared) co_return fail(std::move(prepared).error());
+  co_await agree_on_contributions(*prepared);
+  if (lost_) co_return fail(lost_touch());
+  Result result;
+  result.contributors = static_cast<std::size_t>(
+      std::ranges::count_if(commits_, [](const auto& entry) { return !entry.second.parts.empty(); }));
+  const std::size_t hostile = setup_.roster.greatest_hostile_count(manifest.hostile_share);
+  if (!founders_suffice() ||
+      !may_apply(setup_.roster.size(), hostile, setup_.roster.size() - alive_.size())) {
+    result.outcome = make_outcome(OutcomeKind::voided);
+    co_return result;
+  }
+
+  co_await scatter(*prepared, false);
+  co_await serve(*prepared);
+  co_await reduce(Phase::reduce);
+  if (lost_) co_return fail(lost_touch());
+  assign_again();
+  const bool again = std::ranges::any_of(reductions_, &Reduction::assigned_again);
+  if (again) {
+    co_await scatter(*prepared, true);
+    co_await reduce(Phase::reduce_again);
+  }
+  auto gathered = co_await gather();
+  if (!gathered) co_return fail(std::move(gathered).error());
+  if (lost_) co_return fail(lost_touch());
+  auto aggregate = co_await assemble();
+  if (!aggregate) co_return fail(std::move(aggregate).error());
+  if (!founders_suffice()) {
+    result.outcome = make_outcome(OutcomeKind::voided);
+    co_return result;
+  }
+
+  auto stepped = co_await net::offload(
+      scheduler_, [rules = setup_.rules, state = setup_.state, vector = std::move(*aggregate)]() mutable {
+        auto next = next_state(*rules, *state, std::move(vector));
+        std::pair<Digest, Digest> digests{};
+        if (next) digests = {swarm::state_root(next->encode()), parameters_digest(next->parameters)};
+        return std::pair(std::move(next), digests);
+      });
+  if (!stepped.first) co_return fail(std::move(stepped.first).error());
+  result.state = std::make_shared<const TrainingState>(std::move(*stepped.first));
+  result.outcome = make_outcome(OutcomeKind::apply);
+  result.outcome.state = stepped.second.first;
+  result.outcome.parameters = stepped.second.second;
+  lap("step");
+  co_return result;
+}
+
+// COMPUTE: the contribution on the batches that the beacon named, encoded per part.
+Task<Result<Round::Prepared>> Round::compute() {
+  const Digest batch = crypto::derive_seed("testudo/batch/1", setup_.rules->run, setup_.round.value(), 0,
+                                           setup_.beacon, self_);
+  auto prepared = co_await net::offload(scheduler_, [model = model_, rules = setup_.rules,
+                                                     state = setup_.state, ranges = ranges_, batch] {
+    testudo::Result<Prepared> made{Prepared{}};
+    auto contribution = model->contribution(state->parameters, batch, rules->manifest.samples);
+    if (!contribution) {
+      made = fail(std::move(contribution).error());
+      return made;
+    }
+    for (const PartRange& range : ranges) {
+      auto encoded = encode(rules->codec, std::span(contribution->gradient).subspan(range.begin, range.size));
+      if (!encoded) {
+        made = fail(std::move(encoded).error());
+        return made;
+      }
+      made->commit.parts.push_back(crypto::blake2b(*encoded));
+      made->parts.push_back(std::make_shared<const Bytes>(std::move(*encoded)));
+    }
+    made->commit.samples = contribution->samples;
+    made->commit.loss = std::isfinite(contribution->loss) ? contribution->loss : 0;
+    return made;
+  });
+  if (!prepared) {
+    // Without a contribution this member still reduces, serves and signs.
+    spdlog::error("round {}: no contribution: {}", setup_.round.value(), prepared.error().message);
+    prepared = Prepared{};
+  }
+  prepared->commit.applications = setup_.applications;
+  prepared->commit.accusations = setup_.accusations;
+  lap("compute");
+  co_return prepared;
+}
+
+// COMMIT: agreed hashes of all encoded parts. Whoever is not in the agreed set sits out and loses its seat.
+Task<void> Round::agree_on_contributions(Prepared& prepared) {
+  const auto set =
+      co_await agree(Phase::commit, setup_.rules->manifest.compute_deadline(), prepared.commit.encode());
+  for (const auto& member : setup_.roster.members()) {
+    const auto found = set.find(member.id);
+    if (found == set.end()) {
+      remove(member.id, Fault::absent);
+      continue;
+    }
+    auto commit = CommitPayload::decode(found->second.payload);
+    const bool fits = commit && (commit->parts.empty() || commit->parts.size() == ranges_.size()) &&
+                      commit->samples <= setup_.rules->manifest.samples;
+    if (!fits) {
+      remove(member.id, Fault::malformed, found->second.digest(setup_.rules->run));
+      continue;
+    }
+    commits_.emplace(member.id, std::move(*commit));
+  }
+  present_ = alive_;
+  std::erase_if(present_, [this](const PeerId& id) { return !commits_.contains(id); });
+  for (const auto& [member, commit] : commits_) {
+    for (const auto& accusation : commit.accusations) {
+      if (setup_.roster.contains(accusation.offender()) && accusation.verify(setup_.rules->run)) {
+        remove(accusation.offender(), Fault::equivocation, accusation.digest(setup_.rules->run));
+      }
+    }
+  }
+  std::erase_if(alive_, [this](const PeerId& id) { return removed_.contains(id); });
+  for (std::size_t j = 0; j < ranges_.size(); ++j) {
+    Reduction reduction;
+    reduction.reducer = setup_.roster.members()[ranges_[j].reducer].id;
+    if (!std::ranges::binary_search(alive_, reduction.reducer)) {
+      const auto next = next_reducer(order_, alive_, setup_.roster, reduction.reducer);
+      if (next) reduction.reducer = *next;
+    }
+    for (const PeerId& member : alive_) {
+      if (!commits_.at(member).parts.empty()) reduction.contributors.push_back(member);
+    }
+    reductions_.push_back(std::move(reduction));
+  }
+  lap("commit");
+}
+
+swarm::Outcome Round::make_outcome(OutcomeKind kind) const {
+  swarm::Outcome outcome =
+      swarm::plain_void(setup_.rules->run, setup_.round, setup_.attempt, setup_.previous);
+  outcome.kind = kind;
+  // Without the founders nothing can be certified but a plain VOID, the same for those who saw nothing at
+  // all.
+  if (kind == OutcomeKind::voided && !founders_suffice()) return outcome;
+  outcome.present = present_;
+  for (const auto& [peer, removal] : removed_) outcome.removed.push_back(removal);
+  if (kind == OutcomeKind::voided) return outcome;
+
+  for (const Reduction& reduction : reductions_) outcome.results.push_back(reduction.hash.value_or(Digest{}));
+  outcome.admitted = admissions(setup_.roster, commits_, setup_.rules->manifest.growth_cap,
+                                setup_.rules->manifest.group_max, setup_.beacon);
+  double loss = 0;
+  for (const auto& [member, commit] : commits_) {
+    if (commit.parts.empty()) continue;
+    outcome.samples += commit.samples;
+    loss += static_cast<double>(commit.loss) * commit.samples;
+  }
+  if (outcome.samples > 0) outcome.loss = static_cast<float>(loss / static_cast<double>(outcome.samples));
+  return outcome;
+}
+
+// One agreed broadcast among the previous agreed set; whoever is silent in it is out of the next.
+Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_deadline, Bytes payload) {
+  if (lost_) co_return AgreedBroadcast::MessageSet{};
+  const swarm::Manifest& manifest = setup_.rules->manifest;
+  AgreedBroadcast::Setup setup;
+  setup.run = setup_.rules->run;
+  setup.key = {setup_.round, setup_.attempt, phase};
+  setup.expected = alive_;
+  setup.voters = {alive_.begin(), alive_.end()};
+  setup.hostile_count = setup_.roster.greatest_hostile_count(manifest.hostile_share);
+  setup.deadline = anchor_ + until_deadline;
+  setup.delta = manifest.delta();
+  auto set = co_await broadcaster_.agree(std::move(setup), std::move(payload));
+  for (const PeerId& member : alive_) {
+    if (!set.contains(member) && phase != Phase::commit) remove(member, Fault::silent);
+  }
+  alive_ = authors(set);
+  anchor_ = scheduler_.now();
+  lost_ = !set.contains(self_);
+  co_return set;
+}
+
+void Round::remove(const PeerId& peer, Fault fault, const Digest& evidence) {
+  // A proven fault outranks a mere absence; the first of its rank stays.
+  const auto [entry, fresh] = removed_.try_emplace(peer, swarm::Removal{peer, fault, evidence});
+  if (!fresh && is_ban(fault) && !is_ban(entry->second.fault)) entry->second = {peer, fault, evidence};
+}
+
+bool Round::founders_suffice() const {
+  std::vector<PeerId> seated;
+  for (const PeerId& member : alive_) {
+    if (!removed_.contains(member)) seated.push_back(member);
+  }
+  return training::founders_suffice(setup_.roster, seated);
+}
+
+void Round::lap(const char* phase) {
+  const net::TimePoint now = scheduler_.now();
+  const double seconds = net::seconds(now - lap_start_);
+  lap_start_ = now;
+  const auto known = std::ranges::find(phases_, phase, &PhaseTime::phase);
+  if (known != phases_.end()) {
+    known->seconds += seconds;
+  } else {
+    phases_.push_back({phase, seconds});
+  }
+}
+
+}  // namespace testudo::training

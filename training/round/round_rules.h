@@ -1,0 +1,30 @@
+// Decisions on agreed sets: pure functions, the same on every honest member.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "swarm/roster.h"
+#include "training/round/payloads.h"
+
+namespace testudo::training {
+
+// More than half of the run's founders are among `alive`, or founders are no longer needed.
+bool founders_suffice(const swarm::Roster& roster, const std::vector<swarm::PeerId>& alive);
+
+// Hostile contributors are a minority among the contributors: 2F + absent < members.
+bool may_apply(std::size_t members, std::size_t hostile_count, std::size_t absent);
+
+// Who takes part j when `failed` does not reduce it: the next of `alive` behind it in the permuted order that
+// can be reached. Nothing when there is nobody.
+std::optional<swarm::PeerId> next_reducer(const std::vector<swarm::PeerId>& order,
+                                          const std::vector<swarm::PeerId>& alive,
+                                          const swarm::Roster& roster, const swarm::PeerId& failed);
+
+// Applications that more than half of the commits list alike, at most as many as the growth cap and the
+// group's size let in, drawn by the beacon; ascending.
+std::vector<swarm::Admission> admissions(const swarm::Roster& roster,
+                                         const std::map<swarm::PeerId, CommitPayload>& commits,
+                                         double growth_cap, std::size_t group_max, const Digest& beacon);
+
+}  // namespace testudo::training
