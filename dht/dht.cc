@@ -57,9 +57,14 @@ Validator* Dht::validator_of(std::string_view key) const {
 }
 
 // A peer that is connected and known to serve our protocol belongs into the table.
-void Dht::consider(const PeerId& peer) {
-  if (!host_.is_connected(peer) || !host_.peer_store().speaks(peer, options_.protocol)) return;
+void Dht::consider(const PeerId& peer, bool answered) {
+  if (!answered && !host_.peer_store().speaks(peer, options_.protocol)) {
+    table_.remove(peer);  // it became a client
+    return;
+  }
+  if (!host_.is_connected(peer)) return;
   const bool verified = options_.is_verified && options_.is_verified(peer);
+  if (table_.confirm(peer, verified)) return;
   table_.seen(peer, subnet_of(host_.peer_store().addresses(peer)), verified);
 }
 
@@ -99,6 +104,14 @@ Task<Result<void>> Dht::put(std::string key, Bytes value) {
   stored += co_await put_at(std::move(closest), key_bytes(key), std::move(value));
   if (stored == 0) co_return fail(ErrorCode::unreachable, "put " + key + ": no server took it");
   co_return Result<void>{};
+}
+
+Task<void> Dht::keep_put(std::string key, std::function<Bytes()> value, Duration interval) {
+  while (true) {
+    auto stored = co_await put(key, value());
+    if (!stored) spdlog::warn("dht: {}", stored.error().message);
+    co_await net::sleep_for(scheduler_, interval);
+  }
 }
 
 Task<Result<Bytes>> Dht::get(std::string key) {

@@ -64,6 +64,9 @@ class Dht {
   // The best (or merged) value there is; peers that were asked and lacked it get it. `not_found` if none.
   Task<Result<Bytes>> get(std::string key);
 
+  // Puts it now and every `interval`, until it is destroyed: servers forget what nobody puts again.
+  Task<void> keep_put(std::string key, std::function<Bytes()> value, Duration interval);
+
   Task<Result<PeerAddress>> find_peer(PeerId peer);
   // The servers nearest to a place, from the whole network. For tests and reports.
   Task<std::vector<PeerAddress>> find_closest(Bytes key);
@@ -108,7 +111,9 @@ class Dht {
   Task<std::size_t> put_at(std::vector<PeerAddress> peers, Bytes key, Bytes value);
   Task<void> notify_provider(PeerId peer, Bytes key, std::shared_ptr<std::size_t> told);
   Task<void> repair(std::vector<PeerId> peers, Bytes key, Bytes value);
-  Task<void> connect_quietly(PeerAddress peer);
+  struct Dials;
+  Task<void> dial_bootstrap_peer(PeerAddress peer, std::shared_ptr<Dials> dials);
+  Task<void> dial_bootstrap_peers();
   Task<void> refresh_periodically();
 
   // server side (server.cc)
@@ -118,7 +123,8 @@ class Dht {
   std::vector<PeerAddress> closer_peers(const Place& place, const PeerId& asker) const;
 
   Validator* validator_of(std::string_view key) const;
-  void consider(const PeerId& peer);
+  // A peer that has answered on our protocol serves it, whatever identify said so far.
+  void consider(const PeerId& peer, bool answered = false);
   bool is_near(ByteView key) const;
   PeerAddress with_addresses(const PeerId& peer) const;
 
@@ -131,6 +137,7 @@ class Dht {
   net::Misbehaviour misbehaviour_;
   Statistics statistics_;
   std::map<Digest, std::uint64_t> sequences_;  // the last one we used for a run
+  std::vector<PeerAddress> bootstrap_peers_;
   bool refreshing_ = false;
   std::shared_ptr<Dht*> alive_;  // what observers, which the host never forgets, find empty afterwards
   net::TaskGroup background_;

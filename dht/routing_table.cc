@@ -74,6 +74,16 @@ bool RoutingTable::seen(const PeerId& peer, const std::string& subnet, bool veri
   return false;
 }
 
+bool RoutingTable::confirm(const PeerId& peer, bool verified) {
+  Bucket* bucket = bucket_for(place_of(peer));
+  if (bucket == nullptr) return false;
+  auto it = find_peer(bucket->entries, peer);
+  if (it == bucket->entries.end()) return false;
+  it->failures = 0;
+  it->verified = verified;
+  return true;
+}
+
 void RoutingTable::failed(const PeerId& peer) {
   Bucket* bucket = bucket_for(place_of(peer));
   if (bucket == nullptr) return;

@@ -34,6 +34,8 @@ class RoutingTable {
 
   // The peer answered, or identified itself as a server. True if it is in the table now.
   bool seen(const PeerId& peer, const std::string& subnet, bool verified);
+  // The same for a peer that may be in the table already; false if it is not.
+  bool confirm(const PeerId& peer, bool verified);
   void failed(const PeerId& peer);
   void remove(const PeerId& peer);
   bool contains(const PeerId& peer) const;

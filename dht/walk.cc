@@ -91,7 +91,7 @@ Task<Result<Message>> Dht::call(PeerId peer, Message message) {
     table_.failed(peer);
     co_return fail(std::move(answer).error());
   }
-  consider(peer);
+  consider(peer, true);
   co_return std::move(*answer);
 }
 
@@ -135,26 +135,51 @@ Task<void> Dht::notify_provider(PeerId peer, Bytes key, std::shared_ptr<std::siz
   if (end) ++*told;
 }
 
-Task<void> Dht::connect_quietly(PeerAddress peer) {
+struct Dht::Dials {
+  Dials(net::Scheduler& scheduler, std::size_t count) : progress(scheduler), left(count) {}
+  net::Event progress;
+  std::size_t left;
+  bool any_connected = false;
+};
+
+Task<void> Dht::dial_bootstrap_peer(PeerAddress peer, std::shared_ptr<Dials> dials) {
   auto connected = co_await host_.connect(peer.id, peer.addresses);
   if (connected) {
+    dials->any_connected = true;
     consider(peer.id);
   } else {
-    spdlog::info("dht: {}", connected.error().message);
+    spdlog::debug("dht: {}", connected.error().message);
   }
+  if (dials->left > 0) --dials->left;
+  dials->progress.pulse();
+}
+
+Task<void> Dht::dial_bootstrap_peers() {
+  // One that answers is enough to go on; the others get a moment more, and are not given up by that.
+  constexpr Duration moment = std::chrono::milliseconds(500);
+  auto dials = std::make_shared<Dials>(scheduler_, bootstrap_peers_.size());
+  net::TaskGroup group(scheduler_);
+  for (const auto& peer : bootstrap_peers_) group.spawn(dial_bootstrap_peer(peer, dials));
+  net::Timer deadline = scheduler_.after(options_.request_timeout, [&dials] {
+    dials->left = 0;
+    dials->progress.pulse();
+  });
+  while (dials->left > 0 && !dials->any_connected) co_await dials->progress.wait();
+  if (dials->left == 0) co_return;
+  net::Timer soon = scheduler_.after(moment, [&dials] {
+    dials->left = 0;
+    dials->progress.pulse();
+  });
+  while (dials->left > 0) co_await dials->progress.wait();
 }
 
 Task<Result<void>> Dht::bootstrap(std::vector<PeerAddress> peers) {
   std::erase_if(peers, [&](const PeerAddress& peer) { return peer.id == host_.id(); });
-  {
-    net::TaskGroup dials(scheduler_);
-    for (const auto& peer : peers) {
-      host_.peer_store().add_addresses(peer.id, peer.addresses, net::PeerStore::Source::user);
-      dials.spawn(connect_quietly(peer));
-    }
-    net::Timer deadline = scheduler_.after(options_.request_timeout, [&dials] { dials.cancel_all(); });
-    co_await dials.wait_idle();
+  for (const auto& peer : peers) {
+    host_.peer_store().add_addresses(peer.id, peer.addresses, net::PeerStore::Source::user);
   }
+  bootstrap_peers_ = peers;
+  co_await dial_bootstrap_peers();
   const bool any = std::ranges::any_of(peers, [&](const auto& peer) { return host_.is_connected(peer.id); });
   if (!peers.empty() && !any) {
     std::string names;
@@ -200,6 +225,9 @@ Task<void> Dht::refresh_periodically() {
     const double spread = 0.75 + 0.5 * host_.rng().unit();
     co_await net::sleep_for(scheduler_, net::from_seconds(net::seconds(options_.refresh_interval) * spread));
     records_.expire(scheduler_.now());
+    // Two halves of a network that was cut forget each other; what they still have in common is where they
+    // began. So everybody returns there, and the halves grow together again.
+    co_await dial_bootstrap_peers();
     co_await refresh();
   }
 }

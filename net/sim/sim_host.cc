@@ -67,9 +67,8 @@ void SimHost::remove_handler(const std::string& protocol) {
 void SimHost::handlers_changed() {
   for (auto& [peer, connection] : connections_) {
     const int side = connection->side_of(*this);
-    connection->send(side, 64, [line = connection.get(), side] {
-      line->host(1 - side).identified(line->host(side));
-    });
+    connection->send(side, 64,
+                     [line = connection.get(), side] { line->host(1 - side).identified(line->host(side)); });
   }
 }
 

@@ -173,9 +173,10 @@ void SimStream::close_write() {
 
 void SimStream::reset() {
   if (end_->broken) return;
-  const Error error{ErrorCode::closed, "stream reset by " + peer_.to_text()};
-  const Error told{ErrorCode::closed, "stream reset by " + connection_->host(side_).id().to_text()};
-  to_other_end(control_size, [told](SimStreamEnd& other) { other.break_with(told); });
+  if (connection_->network_ != nullptr) {  // else the other host is gone, too
+    const Error told{ErrorCode::closed, "stream reset by " + connection_->host(side_).id().to_text()};
+    to_other_end(control_size, [told](SimStreamEnd& other) { other.break_with(told); });
+  }
   end_->end_received = false;
   end_->break_with(Error{ErrorCode::closed, "stream was reset"});
 }

@@ -7,6 +7,28 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// 0: garbage, 1: a wrong value and peers that do not exist, 2: silence.
+Task<void> misbehave(std::unique_ptr<net::Stream> stream, std::size_t kind, net::Scheduler& scheduler) {
+  auto request = co_await net::read_prefixed(*stream, Message::max_size);
+  if (!request || !request->has_value()) co_return;
+  auto asked = Message::decode(**request);
+  if (!asked) co_return;
+  Message reply;
+  reply.type = asked->type;
+  reply.key = asked->key;
+  reply.record = Record{asked->key, to_bytes("a lie")};
+  crypto::SeededRng rng(kind);
+  for (int i = 0; i < 20; ++i) {
+    auto nowhere = Multiaddr::tcp("10.99.0." + std::to_string(i), 1);
+    reply.closer.push_back({crypto::KeyPair::generate(rng).peer_id(), {*nowhere}});
+  }
+  if (kind == 2) co_await net::sleep_for(scheduler, std::chrono::hours(1));
+  const Bytes answer = kind == 0 ? Bytes(50, 0xff) : reply.encode();
+  auto written = co_await net::write_prefixed(*stream, answer);
+  (void)written;
+  stream->close_write();
+}
+
 std::vector<std::string> put_values(SwarmOfNodes& swarm, std::size_t count) {
   std::vector<std::string> keys;
   std::vector<Task<Result<void>>> puts;
@@ -186,6 +208,56 @@ TEST_CASE("entries of a run expire, and a kept announcement lives on") {
   auto left = swarm.run(swarm.node(7).run_entries(run_id));
   REQUIRE(left->size() == 1);
   CHECK(left->front().payload == to_bytes("kept"));
+}
+
+TEST_CASE("the halves of a network that was cut for long grow together again") {
+  SwarmOfNodes swarm(10);
+  swarm.join(40);
+  std::vector<net::SimHost*> half;
+  for (std::size_t i = 20; i < 40; ++i) half.push_back(&swarm.host(i));
+  swarm.network().partition({half});
+  swarm.scheduler().run_for(2h);
+  for (std::size_t i = 20; i < 40; ++i) CHECK_FALSE(swarm.node(i).table().contains(swarm.host(0).id()));
+  const Bytes here = to_bytes("here");
+  const Bytes there = to_bytes("there");
+  CHECK(swarm.run(swarm.node(5).put(ManifestValidator::key_of(here), here)).has_value());
+  CHECK(swarm.run(swarm.node(25).put(ManifestValidator::key_of(there), there)).has_value());
+  CHECK_FALSE(swarm.run(swarm.node(6).get(ManifestValidator::key_of(there))).has_value());
+  swarm.network().heal();
+  swarm.scheduler().run_for(30min);
+  for (const std::size_t i : std::vector<std::size_t>{6, 16, 26, 36}) {
+    CHECK(swarm.run(swarm.node(i).get(ManifestValidator::key_of(here))).has_value());
+    CHECK(swarm.run(swarm.node(i).get(ManifestValidator::key_of(there))).has_value());
+  }
+}
+
+TEST_CASE("disjoint paths find what one path finds") {
+  Dht::Options options;
+  options.paths = 4;
+  SwarmOfNodes swarm(13, options);
+  swarm.join(60);
+  const auto keys = put_values(swarm, 20);
+  CHECK(found_of(swarm, keys) == 20);
+}
+
+TEST_CASE("servers that answer garbage, lies or nothing are named and do not hide a value") {
+  SwarmOfNodes swarm(14);
+  swarm.join(60);
+  const auto keys = put_values(swarm, 20);
+  // A quarter turns: the handlers of the protocol are replaced under their feet.
+  std::size_t kind = 0;
+  for (std::size_t i = 1; i < swarm.size(); i += 4) {
+    swarm.host(i).set_handler("/testudo/kad/1.0.0",
+                              [kind = kind++ % 3, &swarm](std::unique_ptr<net::Stream> stream) {
+                                return misbehave(std::move(stream), kind, swarm.scheduler());
+                              });
+  }
+  std::vector<Task<Result<Bytes>>> gets;
+  for (const auto& key : keys) gets.push_back(swarm.node(2 + 4 * (gets.size() % 14)).get(key));
+  for (const auto& got : swarm.run(net::when_all(swarm.scheduler(), std::move(gets)))) CHECK(got.has_value());
+  std::uint64_t noticed = 0;
+  for (std::size_t i = 2; i < swarm.size(); i += 4) noticed += swarm.node(i).misbehaviour().total();
+  CHECK(noticed > 0);
 }
 
 std::uint64_t trace_of(std::uint64_t seed) {
