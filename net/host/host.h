@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ class Host {
   // Replaces an earlier handler of the same protocol. Handlers bound what they read and how long they wait.
   virtual void set_handler(std::string protocol, StreamHandler handler) = 0;
   virtual void remove_handler(const std::string& protocol) = 0;
+  // Those with a handler: what identify announces.
+  virtual std::vector<std::string> protocols() const { return {}; }
 
   // Connects if not connected, to `addresses` and those of the peer store. The error lists every address
   // with what failed there.
@@ -53,6 +56,8 @@ class Host {
   virtual void disconnect(const PeerId& peer) = 0;
   virtual bool is_connected(const PeerId& peer) const = 0;
   virtual std::vector<PeerId> connected_peers() const = 0;
+  // Where a connected peer's packets come from, where the host knows it.
+  virtual std::optional<Multiaddr> remote_address(const PeerId&) const { return std::nullopt; }
 
   // The ban gate: drops the connection and refuses later ones, both ways.
   virtual void ban(const PeerId& peer) = 0;
@@ -67,6 +72,8 @@ class Host {
   // Calls back when identify learned a peer's protocols and addresses (they are in the peer store).
   using IdentifyObserver = std::function<void(const PeerId&)>;
   virtual void observe_identified(IdentifyObserver observer) = 0;
+  // For the identify service: tells those observers. A host that needs no identify ignores it.
+  virtual void notify_identified(const PeerId&) {}
 
  protected:
   explicit Host(PeerId id) : id_(std::move(id)) {}

@@ -1,0 +1,146 @@
+#include "net/host/connection.h"
+
+namespace testudo::net {
+
+Connection::Connection(Owner& owner, LibuvScheduler& scheduler, std::unique_ptr<TcpSocket> socket,
+                       const crypto::KeyPair& identity, Direction direction, std::optional<PeerId> expected)
+    : owner_(owner),
+      scheduler_(scheduler),
+      direction_(direction),
+      socket_(std::move(socket)),
+      settled_(scheduler) {
+  upgrade_.emplace(identity,
+                   Upgrade::Options{.role = direction == Direction::outbound ? crypto::NoiseRole::initiator
+                                                                             : crypto::NoiseRole::responder,
+                                    .expected = std::move(expected)});
+}
+
+Connection::~Connection() {
+  // The streams that others still hold must not reach a session that is gone.
+  if (mux_) mux_->fail_all(Error{ErrorCode::closed, "the connection was closed"});
+}
+
+std::string Connection::describe() const {
+  const std::string where = remote().to_text();
+  return peer_ ? "connection with " + peer_->to_text() + " at " + where : where;
+}
+
+void Connection::start() {
+  // From a libuv callback the scheduler's now() may be old: the deadline counts from the real time.
+  timer_ = scheduler_.at(clock() + handshake_deadline, [this] {
+    close(Error{ErrorCode::timeout, std::string(upgrade_->step_name()) + ": not finished within 10 s"});
+  });
+  append(socket_->output(), upgrade_->take_output());
+  socket_->start(*this);
+}
+
+std::size_t Connection::on_bytes(MutableByteView bytes) {
+  auto taken = receive(bytes);
+  if (!taken) {
+    close(std::move(taken).error());
+  } else if (doomed_) {
+    close(*doomed_);
+  }
+  return error_ ? bytes.size() : *taken;
+}
+
+Result<std::size_t> Connection::receive(MutableByteView bytes) {
+  std::size_t taken = 0;
+  if (!mux_) {
+    const auto upgraded = upgrade_->receive(bytes);
+    append(socket_->output(), upgrade_->take_output());
+    if (!upgraded) return fail(Error{upgraded.error()}.in(upgrade_->step_name()));
+    taken = *upgraded;
+    if (!upgrade_->done()) return taken;
+    TRY_VOID(establish());
+  }
+  while (!error_ && !doomed_) {
+    TRY(const auto frame, opener_->open_frame(bytes.subspan(taken)));
+    if (!frame) break;
+    TRY_VOID(mux_->receive(clock(), frame->plain));
+    taken += frame->consumed;
+  }
+  return taken;
+}
+
+Result<void> Connection::establish() {
+  auto upgraded = upgrade_->take();
+  upgrade_.reset();
+  peer_ = upgraded.peer;
+  sealer_.emplace(std::move(upgraded.sealer));
+  opener_.emplace(std::move(upgraded.opener));
+  mux_.emplace(direction_ == Direction::outbound ? Yamux::Role::dialler : Yamux::Role::listener,
+               static_cast<Yamux::Output&>(*this), static_cast<Yamux::Events&>(*this), Yamux::Limits{});
+  timer_ = scheduler_.at(clock() + keepalive_interval, [this] { keep_alive(); });
+  owner_.on_established(*this);
+  settled_.set();
+  if (error_) return {};
+  mux_->ping(clock());  // measures the round trip that the windows are tuned by
+  if (!upgraded.early.empty()) return mux_->receive(clock(), upgraded.early);
+  return {};
+}
+
+void Connection::keep_alive() {
+  const std::uint64_t received = socket_->bytes_received();
+  if (received == received_before_) {
+    close(Error{ErrorCode::unreachable, "no sign of life for 30 s"});
+    return;
+  }
+  received_before_ = received;
+  mux_->ping(clock());
+  timer_ = scheduler_.at(clock() + keepalive_interval, [this] { keep_alive(); });
+}
+
+void Connection::send_frame(ByteView header, ByteView payload) {
+  if (error_ || doomed_ || !socket_->is_open()) return;
+  if (socket_->queued() > max_queued) {
+    doom(Error{ErrorCode::limit, "the peer does not read what it asks for"});
+    return;
+  }
+  auto sealed = sealer_->append_frame(socket_->output(), header, payload);
+  if (!sealed) doom(std::move(sealed).error());
+}
+
+void Connection::doom(Error error) {
+  doomed_ = std::move(error);
+  scheduler_.post([this, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) close(*doomed_);
+  });
+}
+
+bool Connection::has_room() const { return !error_ && !doomed_ && socket_->has_room(); }
+
+void Connection::on_writable() {
+  if (mux_) mux_->pump();
+}
+
+void Connection::on_closed(Error error) {
+  if (upgrade_) error = std::move(error).in(upgrade_->step_name());
+  close(std::move(error));
+}
+
+void Connection::on_inbound_stream(std::shared_ptr<YamuxStream> stream) {
+  owner_.on_inbound_stream(*this, std::move(stream));
+}
+
+Result<std::shared_ptr<YamuxStream>> Connection::open_stream() {
+  if (error_) return fail(*error_);
+  auto stream = mux_->open();
+  if (!stream) return fail(std::move(stream).error().in(describe()));
+  return stream;
+}
+
+void Connection::close(Error reason) {
+  if (error_) return;
+  if (mux_ && socket_->is_open()) {
+    mux_->go_away(reason.code == ErrorCode::protocol || reason.code == ErrorCode::authentication ? 1 : 0);
+  }
+  error_ = std::move(reason).in(describe());
+  timer_ = Timer();
+  if (mux_) mux_->fail_all(*error_);
+  socket_->close();
+  settled_.set();
+  owner_.on_closed(*this);
+}
+
+}  // namespace testudo::net

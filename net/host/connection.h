@@ -1,0 +1,84 @@
+// Connection: one authenticated TCP connection to one peer, from the first byte of the upgrade to the last
+// frame of Yamux. Owned by the NetworkHost. Loop thread only.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "net/async/event.h"
+#include "net/host/host.h"
+#include "net/mux/yamux.h"
+#include "net/security/upgrade.h"
+#include "net/transport/tcp.h"
+
+namespace testudo::net {
+
+class Connection final : private TcpSocket::Sink, private Yamux::Output, private Yamux::Events {
+ public:
+  // Called from callbacks of the socket: none of them may destroy the connection.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    virtual void on_established(Connection& connection) = 0;
+    virtual void on_closed(Connection& connection) = 0;
+    virtual void on_inbound_stream(Connection& connection, std::shared_ptr<YamuxStream> stream) = 0;
+  };
+  enum class Direction { inbound, outbound };
+
+  // A handshake takes three round trips: ten seconds suffice for any link that is of use.
+  static constexpr Duration handshake_deadline = 10s;
+  static constexpr Duration keepalive_interval = 30s;
+  // What a peer may leave unread of the frames we owe it (answers to pings, resets, window updates) on top
+  // of the data: beyond that it attacks or is dead.
+  static constexpr std::size_t max_queued = 4 * 1024 * 1024;
+
+  Connection(Owner& owner, LibuvScheduler& scheduler, std::unique_ptr<TcpSocket> socket,
+             const crypto::KeyPair& identity, Direction direction, std::optional<PeerId> expected);
+  ~Connection() override;
+
+  void start();
+  void close(Error reason);
+  bool is_established() const { return mux_.has_value() && !error_; }
+  const std::optional<Error>& error() const { return error_; }
+  // Set when established or closed.
+  Event& settled() { return settled_; }
+  Direction direction() const { return direction_; }
+  const Multiaddr& remote() const { return socket_->remote(); }
+  const PeerId& peer() const { return *peer_; }  // REQUIRES: was established
+  bool was_established() const { return peer_.has_value(); }
+  Traffic traffic() const { return {socket_->bytes_sent(), socket_->bytes_received()}; }
+  Result<std::shared_ptr<YamuxStream>> open_stream();
+
+ private:
+  std::size_t on_bytes(MutableByteView bytes) override;
+  void on_writable() override;
+  void on_closed(Error error) override;
+  void send_frame(ByteView header, ByteView payload) override;
+  bool has_room() const override;
+  void on_inbound_stream(std::shared_ptr<YamuxStream> stream) override;
+
+  Result<std::size_t> receive(MutableByteView bytes);
+  Result<void> establish();
+  void keep_alive();
+  void doom(Error error);
+  std::string describe() const;
+  static TimePoint clock() { return TimePoint(std::chrono::nanoseconds(uv_hrtime())); }
+
+  Owner& owner_;
+  LibuvScheduler& scheduler_;
+  Direction direction_;
+  std::unique_ptr<TcpSocket> socket_;
+  Event settled_;
+  Timer timer_;  // the handshake's deadline, then the keepalive
+  std::optional<Upgrade> upgrade_;
+  std::optional<FrameSealer> sealer_;
+  std::optional<FrameOpener> opener_;
+  std::optional<PeerId> peer_;
+  std::optional<Yamux> mux_;
+  std::uint64_t received_before_ = 0;
+  std::optional<Error> error_;
+  std::optional<Error> doomed_;  // found where the connection cannot be torn down yet
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace testudo::net

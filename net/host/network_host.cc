@@ -1,0 +1,441 @@
+#include "net/host/network_host.h"
+
+#include <algorithm>
+
+#include "net/async/combinators.h"
+#include "net/host/muxed_stream.h"
+#include "net/transport/resolve.h"
+
+namespace testudo::net {
+namespace {
+constexpr std::size_t kMaxDialled = 16;        // addresses of one dial
+constexpr std::size_t kMaxTrafficKept = 4096;  // gone peers whose counters we keep
+
+std::string ip_of(const Multiaddr& address) {
+  const auto endpoint = address.tcp_endpoint();
+  return endpoint ? endpoint->ip : std::string();
+}
+void add(Traffic& sum, const Traffic& more) {
+  sum.bytes_sent += more.bytes_sent;
+  sum.bytes_received += more.bytes_received;
+}
+}  // namespace
+
+// One dial that everybody who wants the peer waits for.
+struct NetworkHost::Dial {
+  explicit Dial(Scheduler& scheduler) : done(scheduler) {}
+  Event done;
+  std::vector<Multiaddr> addresses;
+  std::optional<Result<void>> result;
+};
+
+// The addresses of one dial, tried beside each other.
+struct NetworkHost::Race {
+  explicit Race(Scheduler& scheduler) : changed(scheduler) {}
+  Event changed;
+  bool won = false;
+  std::size_t running = 0;
+  std::vector<std::string> failures;
+  std::optional<ErrorCode> worst;
+};
+
+NetworkHost::NetworkHost(LibuvScheduler& scheduler, crypto::KeyPair identity, NetworkHostOptions options)
+    : Host(identity.peer_id()),
+      scheduler_(scheduler),
+      identity_(std::move(identity)),
+      options_(std::move(options)),
+      peer_store_(scheduler),
+      transport_(scheduler),
+      tasks_(scheduler) {}
+
+NetworkHost::~NetworkHost() {
+  alive_.reset();
+  options_.on_event = nullptr;  // whoever logs may be gone
+  tasks_.cancel_all();
+  listeners_.clear();
+  for (auto& [pointer, connection] : connections_)
+    connection->close(Error{ErrorCode::closed, "we shut down"});
+  connections_.clear();
+}
+
+std::unique_ptr<NetworkHost> make_network_host(LibuvScheduler& scheduler, crypto::KeyPair identity,
+                                               NetworkHostOptions options) {
+  return std::make_unique<NetworkHost>(scheduler, std::move(identity), std::move(options));
+}
+
+void NetworkHost::report(const std::string& line) const {
+  if (options_.on_event) options_.on_event(line);
+}
+
+void NetworkHost::post(std::function<void()> function) {
+  scheduler_.post([alive = std::weak_ptr(alive_), function = std::move(function)] {
+    if (!alive.expired()) function();
+  });
+}
+
+Task<Result<Multiaddr>> NetworkHost::listen(Multiaddr address) {
+  auto listener =
+      TcpListener::listen(transport_, address.without_peer_id(),
+                          [this](std::unique_ptr<TcpSocket> socket) { on_accept(std::move(socket)); });
+  if (!listener) co_return fail(std::move(listener).error());
+  Multiaddr bound = (*listener)->address();
+  listeners_.push_back(*std::move(listener));
+  co_return bound;
+}
+
+std::vector<Multiaddr> NetworkHost::addresses() const {
+  std::vector<Multiaddr> all;
+  for (const auto& listener : listeners_) {
+    const Multiaddr& address = listener->address();
+    if (!address.is_unspecified()) {
+      all.push_back(address);
+      continue;
+    }
+    uv_interface_address_t* interfaces = nullptr;
+    int count = 0;
+    if (uv_interface_addresses(&interfaces, &count) != 0) continue;
+    const auto endpoint = address.tcp_endpoint();
+    const bool six = endpoint->ip.find(':') != std::string::npos;
+    for (const auto& entry : std::span(interfaces, static_cast<std::size_t>(count))) {
+      if ((entry.address.address4.sin_family == AF_INET6) != six) continue;
+      std::array<char, INET6_ADDRSTRLEN> text{};
+      if (six) {
+        // A link-local address means nothing without its interface, which others do not have.
+        if (IN6_IS_ADDR_LINKLOCAL(&entry.address.address6.sin6_addr)) continue;
+        uv_ip6_name(&entry.address.address6, text.data(), text.size());
+      } else {
+        uv_ip4_name(&entry.address.address4, text.data(), text.size());
+      }
+      if (auto spelled = Multiaddr::tcp(text.data(), endpoint->port)) all.push_back(*std::move(spelled));
+    }
+    uv_free_interface_addresses(interfaces, count);
+  }
+  // Those that reach farther first.
+  std::ranges::sort(all, {},
+                    [](const Multiaddr& address) { return std::tuple(address.is_loopback(), address); });
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+void NetworkHost::set_handler(std::string protocol, StreamHandler handler) {
+  handlers_.insert_or_assign(std::move(protocol), std::move(handler));
+}
+
+std::vector<std::string> NetworkHost::protocols() const {
+  std::vector<std::string> names;
+  for (const auto& [name, handler] : handlers_) names.push_back(name);
+  return names;
+}
+
+// ---------------------------------------------------------------- connections
+
+std::size_t NetworkHost::pending_handshakes() const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      connections_, [](const auto& entry) { return !entry.second->was_established(); }));
+}
+
+// Why another connection from there is not taken, or nothing.
+std::string NetworkHost::refusal(const Multiaddr& remote) const {
+  if (connections_.size() >= options_.max_connections) return "too many connections";
+  std::size_t pending = 0, of_ip = 0, pending_of_ip = 0;
+  const std::string ip = ip_of(remote);
+  for (const auto& [pointer, connection] : connections_) {
+    const bool waits = !connection->was_established();
+    const bool same = ip_of(connection->remote()) == ip;
+    pending += waits;
+    of_ip += same;
+    pending_of_ip += same && waits;
+  }
+  if (pending >= options_.max_pending_handshakes) return "too many handshakes at once";
+  if (remote.is_loopback()) return {};
+  if (of_ip >= options_.max_connections_per_ip) return "too many connections from that address";
+  if (pending_of_ip >= options_.max_pending_handshakes_per_ip) return "too many handshakes from that address";
+  return {};
+}
+
+Connection& NetworkHost::add_connection(std::unique_ptr<TcpSocket> socket, Connection::Direction direction,
+                                        std::optional<PeerId> expected) {
+  auto connection =
+      std::make_unique<Connection>(static_cast<Connection::Owner&>(*this), scheduler_, std::move(socket),
+                                   identity_, direction, std::move(expected));
+  Connection& added = *connection;
+  connections_.emplace(&added, std::move(connection));
+  added.start();
+  return added;
+}
+
+void NetworkHost::on_accept(std::unique_ptr<TcpSocket> socket) {
+  if (const std::string why = refusal(socket->remote()); !why.empty()) {
+    report("refused " + socket->remote().to_text() + ": " + why);
+    return;
+  }
+  add_connection(std::move(socket), Connection::Direction::inbound, std::nullopt);
+}
+
+void NetworkHost::on_established(Connection& connection) {
+  const PeerId peer = connection.peer();
+  if (peer == id()) {
+    connection.close(Error{ErrorCode::refused, "that is ourselves"});
+    return;
+  }
+  if (banned_.contains(peer)) {
+    connection.close(Error{ErrorCode::refused, "the peer is banned"});
+    return;
+  }
+  auto& of_peer = peers_[peer];
+  of_peer.push_back(&connection);
+  if (of_peer.size() == 1) {
+    post([this, peer] {
+      const auto observers = connection_observers_;
+      for (const auto& observer : observers) observer(peer, true);
+    });
+  }
+  if (of_peer.size() > options_.max_connections_per_peer) {
+    of_peer.front()->close(Error{ErrorCode::limit, "newer connections with the peer exist"});
+  }
+}
+
+void NetworkHost::on_closed(Connection& connection) {
+  report("closed: " + connection.error()->message);
+  add(closed_traffic_, connection.traffic());
+  if (connection.was_established()) {
+    const PeerId peer = connection.peer();
+    if (closed_traffic_with_.size() >= kMaxTrafficKept && !closed_traffic_with_.contains(peer)) {
+      closed_traffic_with_.erase(closed_traffic_with_.begin());
+    }
+    add(closed_traffic_with_[peer], connection.traffic());
+    const auto found = peers_.find(peer);
+    if (found != peers_.end() && std::erase(found->second, &connection) > 0 && found->second.empty()) {
+      peers_.erase(found);
+      if (alive_) {
+        post([this, peer] {
+          const auto observers = connection_observers_;
+          for (const auto& observer : observers) observer(peer, false);
+        });
+      }
+    }
+  }
+  // It is still on the stack.
+  if (alive_) post([this, gone = &connection] { connections_.erase(gone); });
+}
+
+void NetworkHost::disconnect(const PeerId& peer) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  const auto connections = found->second;
+  for (Connection* connection : connections) connection->close(Error{ErrorCode::closed, "we disconnected"});
+}
+
+void NetworkHost::ban(const PeerId& peer) {
+  banned_.insert(peer);
+  disconnect(peer);
+}
+
+std::vector<PeerId> NetworkHost::connected_peers() const {
+  std::vector<PeerId> ids;
+  for (const auto& [peer, connections] : peers_) ids.push_back(peer);
+  return ids;
+}
+
+std::optional<Multiaddr> NetworkHost::remote_address(const PeerId& peer) const {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return std::nullopt;
+  return found->second.back()->remote();
+}
+
+Traffic NetworkHost::traffic() const {
+  Traffic sum = closed_traffic_;
+  for (const auto& [pointer, connection] : connections_) {
+    if (!connection->error()) add(sum, connection->traffic());
+  }
+  return sum;
+}
+
+Traffic NetworkHost::traffic_with(const PeerId& peer) const {
+  Traffic sum;
+  if (const auto closed = closed_traffic_with_.find(peer); closed != closed_traffic_with_.end()) {
+    sum = closed->second;
+  }
+  if (const auto found = peers_.find(peer); found != peers_.end()) {
+    for (const Connection* connection : found->second) add(sum, connection->traffic());
+  }
+  return sum;
+}
+
+void NetworkHost::observe_connections(ConnectionObserver observer) {
+  connection_observers_.push_back(std::move(observer));
+}
+void NetworkHost::observe_identified(IdentifyObserver observer) {
+  identify_observers_.push_back(std::move(observer));
+}
+void NetworkHost::notify_identified(const PeerId& peer) {
+  post([this, peer] {
+    const auto observers = identify_observers_;
+    for (const auto& observer : observers) observer(peer);
+  });
+}
+
+// ---------------------------------------------------------------- dialling
+
+Task<Result<void>> NetworkHost::connect(PeerId peer, std::vector<Multiaddr> addresses) {
+  if (peer == id())
+    co_return fail(ErrorCode::invalid_argument, "dial " + peer.to_text() + ": that is ourselves");
+  if (banned_.contains(peer)) co_return fail(ErrorCode::refused, "dial " + peer.to_text() + ": it is banned");
+  if (is_connected(peer)) co_return Result<void>{};
+  auto& entry = dials_[peer];
+  if (!entry) {
+    entry = std::make_shared<Dial>(scheduler_);
+    entry->addresses = std::move(addresses);
+    tasks_.spawn(run_dial(peer, entry));
+  }
+  const auto dial = entry;
+  co_await dial->done.wait();
+  co_return *dial->result;
+}
+
+Task<void> NetworkHost::run_dial(PeerId peer, std::shared_ptr<Dial> dial) {
+  auto result = co_await dial_all(peer, std::move(dial->addresses));
+  if (!result && is_connected(peer)) result = Result<void>{};  // it reached us meanwhile
+  dial->result.emplace(std::move(result));
+  dials_.erase(peer);
+  dial->done.set();
+}
+
+Task<Result<void>> NetworkHost::dial_all(PeerId peer, std::vector<Multiaddr> given) {
+  std::vector<Multiaddr> candidates;
+  const auto consider = [&](const Multiaddr& address) {
+    const Multiaddr bare = address.without_peer_id();
+    if (candidates.size() < kMaxDialled && std::ranges::find(candidates, bare) == candidates.end()) {
+      candidates.push_back(bare);
+    }
+  };
+  for (const auto& address : given) consider(address);
+  for (const auto& address : peer_store_.addresses(peer)) consider(address);
+  const std::string who = "dial " + peer.to_text();
+  if (candidates.empty()) co_return fail(ErrorCode::not_found, who + ": no address is known");
+
+  Race race(scheduler_);
+  TaskGroup attempts(scheduler_);
+  for (std::size_t next = 0; !race.won && (next < candidates.size() || race.running > 0);) {
+    bool time_for_next = race.running == 0;
+    if (!time_for_next) {
+      const Timer stagger = scheduler_.after(options_.dial_stagger, [&] {
+        time_for_next = true;
+        race.changed.pulse();
+      });
+      const std::size_t failed = race.failures.size();
+      while (!race.won && race.failures.size() == failed && !(time_for_next && next < candidates.size())) {
+        co_await race.changed.wait();
+      }
+      if (race.failures.size() > failed) time_for_next = true;
+    }
+    if (race.won || next == candidates.size()) continue;
+    ++race.running;
+    attempts.spawn(try_address(race, peer, candidates[next++]));
+  }
+  if (race.won) co_return Result<void>{};
+  std::string list;
+  for (const auto& failure : race.failures) list += (list.empty() ? "" : "; ") + failure;
+  co_return fail(race.worst.value_or(ErrorCode::unreachable), who + ": " + list);
+}
+
+Task<void> NetworkHost::try_address(Race& race, PeerId peer, Multiaddr address) {
+  auto result = co_await dial_address(peer, address);
+  --race.running;
+  if (result) {
+    peer_store_.dial_succeeded(peer, address);
+    race.won = true;
+  } else {
+    peer_store_.dial_failed(peer, address);
+    // A wrong identity says more than a closed port.
+    if (!race.worst || result.error().code == ErrorCode::authentication) race.worst = result.error().code;
+    race.failures.push_back(address.to_text() + ": " + result.error().message);
+  }
+  race.changed.pulse();
+}
+
+// Closes a connection whose dial was given up before the handshake was through.
+struct NetworkHost::PendingDial {
+  NetworkHost& host;
+  Connection* connection;
+  ~PendingDial() {
+    if (connection == nullptr || !host.connections_.contains(connection)) return;
+    if (!connection->is_established()) {
+      connection->close(Error{ErrorCode::closed, "another address answered first"});
+    }
+  }
+};
+
+Task<Result<void>> NetworkHost::dial_address(PeerId peer, Multiaddr address) {
+  auto resolved = co_await resolve(scheduler_, address);
+  if (!resolved) co_return fail(std::move(resolved).error());
+  Error last{ErrorCode::unreachable, "no address"};
+  for (const Multiaddr& target : *resolved) {
+    if (!target.tcp_endpoint()) {
+      last = Error{ErrorCode::invalid_argument, "only TCP addresses are dialled"};
+      continue;
+    }
+    auto socket = co_await transport_.connect(target, options_.connect_timeout);
+    if (!socket) {
+      last = std::move(socket).error();
+      continue;
+    }
+    if (connections_.size() >= options_.max_connections) {
+      co_return fail(ErrorCode::limit, "we have too many connections");
+    }
+    Connection& connection = add_connection(*std::move(socket), Connection::Direction::outbound, peer);
+    PendingDial pending{*this, &connection};
+    // It lives as long as we look at it: it is destroyed in a turn after the one that wakes us.
+    if (!connection.settled().is_set()) co_await connection.settled().wait();
+    if (!connection.error()) co_return Result<void>{};
+    last = *connection.error();
+    pending.connection = nullptr;
+  }
+  co_return fail(std::move(last));
+}
+
+// ---------------------------------------------------------------- streams
+
+Task<Result<std::unique_ptr<Stream>>> NetworkHost::open_stream(PeerId peer, std::string protocol) {
+  if (!is_connected(peer)) {
+    auto connected = co_await connect(peer, {});
+    if (!connected) co_return fail(std::move(connected).error());
+  }
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) {
+    co_return fail(ErrorCode::unreachable, "the connection with " + peer.to_text() + " was lost at once");
+  }
+  auto opened = found->second.back()->open_stream();
+  if (!opened) co_return fail(std::move(opened).error().in("open " + protocol));
+  auto stream =
+      std::make_unique<MuxedStream>(scheduler_, *std::move(opened), peer, Multistream::propose(protocol));
+  // Identify has said that it speaks this: no need to wait for the answer.
+  if (!peer_store_.speaks(peer, protocol)) {
+    auto agreed = co_await with_timeout(scheduler_, options_.negotiation_timeout, stream->negotiate(),
+                                        "peer " + peer.to_text() + ": agreeing on " + protocol);
+    if (!agreed) co_return fail(std::move(agreed).error());
+  }
+  co_return std::unique_ptr<Stream>(std::move(stream));
+}
+
+void NetworkHost::on_inbound_stream(Connection& connection, std::shared_ptr<YamuxStream> stream) {
+  tasks_.spawn(serve(connection.peer(), std::move(stream)));
+}
+
+Task<void> NetworkHost::serve(PeerId peer, std::shared_ptr<YamuxStream> raw) {
+  auto negotiation = Multistream::answer(
+      [this](std::string_view proposed) { return handlers_.contains(std::string(proposed)); });
+  auto stream = std::make_unique<MuxedStream>(scheduler_, std::move(raw), peer, std::move(negotiation));
+  auto agreed = co_await with_timeout(scheduler_, options_.negotiation_timeout, stream->negotiate(),
+                                      "stream of " + peer.to_text() + ": negotiation");
+  if (!agreed) {
+    report(agreed.error().message);
+    co_return;
+  }
+  const auto found = handlers_.find(stream->protocol());
+  if (found == handlers_.end()) co_return;  // removed meanwhile
+  const StreamHandler handler = found->second;
+  co_await handler(std::move(stream));
+}
+
+}  // namespace testudo::net

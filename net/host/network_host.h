@@ -1,0 +1,111 @@
+// NetworkHost: the Host of a real node: TCP, multistream-select, Noise and Yamux, as libp2p speaks them.
+// Loop thread only; its maker owns it, and destroys it before the scheduler.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "net/async/task_group.h"
+#include "net/host/connection.h"
+#include "net/host/host.h"
+
+namespace testudo::net {
+
+struct NetworkHostOptions {
+  // A process has 1024 file descriptors by default, and needs some for other things.
+  std::size_t max_connections = 900;
+  // One address must not take all of those. Loopback is not counted: who is on this computer is not remote.
+  std::size_t max_connections_per_ip = 64;
+  // Handshakes cost half a millisecond each and hold memory before anyone is known.
+  std::size_t max_pending_handshakes = 128;
+  std::size_t max_pending_handshakes_per_ip = 16;
+  // A peer whose dial crosses ours makes a second connection; more are of no use, the oldest goes.
+  std::size_t max_connections_per_peer = 4;
+  Duration connect_timeout = 5s;
+  // Until the next address is tried beside the one before: RFC 8305 proposes it.
+  Duration dial_stagger = 250ms;
+  Duration negotiation_timeout = 10s;
+  // What was refused or lost and why, for a log: one line each.
+  std::function<void(const std::string&)> on_event;
+};
+
+class NetworkHost final : public Host, private Connection::Owner {
+ public:
+  NetworkHost(LibuvScheduler& scheduler, crypto::KeyPair identity, NetworkHostOptions options);
+  ~NetworkHost() override;
+
+  Scheduler& scheduler() override { return scheduler_; }
+  crypto::Rng& rng() override { return rng_; }
+  const crypto::KeyPair& identity() const override { return identity_; }
+  PeerStore& peer_store() override { return peer_store_; }
+
+  Task<Result<Multiaddr>> listen(Multiaddr address) override;
+  std::vector<Multiaddr> addresses() const override;
+  void set_handler(std::string protocol, StreamHandler handler) override;
+  void remove_handler(const std::string& protocol) override { handlers_.erase(protocol); }
+  std::vector<std::string> protocols() const override;
+  Task<Result<void>> connect(PeerId peer, std::vector<Multiaddr> addresses) override;
+  Task<Result<std::unique_ptr<Stream>>> open_stream(PeerId peer, std::string protocol) override;
+  void disconnect(const PeerId& peer) override;
+  bool is_connected(const PeerId& peer) const override { return peers_.contains(peer); }
+  std::vector<PeerId> connected_peers() const override;
+  std::optional<Multiaddr> remote_address(const PeerId& peer) const override;
+  void ban(const PeerId& peer) override;
+  bool is_banned(const PeerId& peer) const override { return banned_.contains(peer); }
+  Traffic traffic() const override;
+  Traffic traffic_with(const PeerId& peer) const override;
+  void observe_connections(ConnectionObserver observer) override;
+  void observe_identified(IdentifyObserver observer) override;
+  void notify_identified(const PeerId& peer) override;
+
+  std::size_t pending_handshakes() const;
+
+ private:
+  struct Dial;
+  struct Race;
+  struct PendingDial;
+
+  void on_accept(std::unique_ptr<TcpSocket> socket);
+  void on_established(Connection& connection) override;
+  void on_closed(Connection& connection) override;
+  void on_inbound_stream(Connection& connection, std::shared_ptr<YamuxStream> stream) override;
+
+  Connection& add_connection(std::unique_ptr<TcpSocket> socket, Connection::Direction direction,
+                             std::optional<PeerId> expected);
+  Task<void> run_dial(PeerId peer, std::shared_ptr<Dial> dial);
+  Task<Result<void>> dial_all(PeerId peer, std::vector<Multiaddr> given);
+  Task<void> try_address(Race& race, PeerId peer, Multiaddr address);
+  Task<Result<void>> dial_address(PeerId peer, Multiaddr address);
+  Task<void> serve(PeerId peer, std::shared_ptr<YamuxStream> stream);
+  std::string refusal(const Multiaddr& remote) const;
+  void report(const std::string& line) const;
+  void post(std::function<void()> function);
+
+  LibuvScheduler& scheduler_;
+  crypto::SystemRng rng_;
+  crypto::KeyPair identity_;
+  NetworkHostOptions options_;
+  PeerStore peer_store_;
+  TcpTransport transport_;
+  std::vector<std::unique_ptr<TcpListener>> listeners_;
+  std::map<Connection*, std::unique_ptr<Connection>> connections_;
+  std::map<PeerId, std::vector<Connection*>> peers_;  // established; the newest last: the one in use
+  std::map<PeerId, std::shared_ptr<Dial>> dials_;
+  std::map<std::string, StreamHandler> handlers_;
+  std::set<PeerId> banned_;
+  Traffic closed_traffic_;
+  std::map<PeerId, Traffic> closed_traffic_with_;
+  std::vector<ConnectionObserver> connection_observers_;
+  std::vector<IdentifyObserver> identify_observers_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  TaskGroup tasks_;  // dials and handlers
+};
+
+std::unique_ptr<NetworkHost> make_network_host(LibuvScheduler& scheduler, crypto::KeyPair identity,
+                                               NetworkHostOptions options = {});
+
+}  // namespace testudo::net

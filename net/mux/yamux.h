@@ -1,0 +1,129 @@
+// Yamux: many flow-controlled streams over one authenticated connection. Sans-IO: decrypted bytes and the
+// time come in, frames go out through Output. Specification:
+//
+// 1. A stream may send only what its window allows. The peer's window for us is checked against the length
+//    in a frame's header, before a byte of it is kept: nobody makes us buffer more than we granted.
+// 2. We grant 256 KiB a stream; a stream that is drained within four round trips doubles its window, up to
+//    16 MiB and within a budget for the connection, so that long links fill and idle streams cost nothing.
+// 3. Senders take turns: one frame of at most 64 KiB each, as long as the connection has room.
+// 4. Frames for streams we do not know are skipped (they were just reset); anything else that breaks the
+//    rules ends the session.
+// 5. Peers hold at most `max_inbound` streams; more are reset at once. Control frames we owe for that go
+//    to the connection, which drops a peer that does not read them.
+//
+// One owner, one thread.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "net/async/scheduler.h"
+#include "net/mux/yamux_stream.h"
+
+namespace testudo::net {
+
+class Yamux {
+ public:
+  enum class Role { dialler, listener };
+  // What a frame's payload may be at most, so that header and payload fit one Noise message.
+  static constexpr std::size_t max_payload = 65'519 - 12;
+  static constexpr std::uint32_t initial_window = 256 * 1024;  // the protocol's
+  struct Limits {
+    std::uint32_t max_window = 16 * 1024 * 1024;  // fills 1 Gbit/s over 128 ms
+    // What tuned windows of one connection may take beyond the initial ones: a peer that fills every window
+    // and whose data nobody reads costs us no more.
+    std::uint64_t tuning_budget = 64 * 1024 * 1024;
+    std::size_t max_inbound = 512;         // streams a peer may hold: a swarm node needs a handful
+    std::size_t max_outbound = 1024;       // ours; more is a leak of ours
+    std::size_t max_unacknowledged = 256;  // the specification's backlog, both ways
+    std::size_t max_half_closed = 64;      // streams we finished whose peer does not; the oldest is reset
+  };
+
+  class Output {
+   public:
+    virtual ~Output() = default;
+    virtual void send_frame(ByteView header, ByteView payload) = 0;
+    virtual bool has_room() const = 0;  // data waits for it, control frames do not
+  };
+  class Events {
+   public:
+    virtual ~Events() = default;
+    virtual void on_inbound_stream(std::shared_ptr<YamuxStream> stream) = 0;
+  };
+
+  Yamux(Role role, Output& output, Events& events, Limits limits);
+  ~Yamux();
+
+  // An error ends the session: fail() it and drop the connection.
+  Result<void> receive(TimePoint now, ByteView bytes);
+  Result<std::shared_ptr<YamuxStream>> open();
+  // Sends what waits, one frame a stream in turn, while there is room.
+  void pump();
+  void ping(TimePoint now);
+  std::optional<Duration> round_trip() const { return round_trip_; }
+  // Every stream ends with `error`.
+  void fail_all(const Error& error);
+  void go_away(std::uint32_t code);
+  std::size_t stream_count() const { return streams_.size(); }
+
+ private:
+  friend class YamuxStream;
+  enum class Type : std::uint8_t { data, window_update, ping, go_away };
+  enum Flags : std::uint16_t { syn = 1, ack = 2, fin = 4, rst = 8 };
+  struct Header {
+    Type type;
+    std::uint16_t flags;
+    std::uint32_t stream;
+    std::uint32_t length;
+  };
+  static constexpr std::size_t header_size = 12;
+
+  Result<void> on_header(const Header& header);
+  Result<void> on_stream_frame(const Header& header);
+  Result<void> on_ping(const Header& header);
+  Result<std::shared_ptr<YamuxStream>> accept(std::uint32_t id);
+  void finish_payload();
+  std::shared_ptr<YamuxStream> find(std::uint32_t id) const;
+
+  void send(Type type, std::uint16_t flags, std::uint32_t stream, std::uint32_t length,
+            ByteView payload = {});
+  std::uint16_t opening_flags(YamuxStream& stream);
+  void send_data(YamuxStream& stream);
+  void credit(YamuxStream& stream);
+  void want_to_send(YamuxStream& stream);
+  void send_fin(YamuxStream& stream);
+  void send_reset(YamuxStream& stream);
+  void abandon(YamuxStream& stream);
+  void forget(YamuxStream& stream);
+
+  Role role_;
+  Output& output_;
+  Events& events_;
+  Limits limits_;
+  std::map<std::uint32_t, std::shared_ptr<YamuxStream>> streams_;
+  std::deque<std::uint32_t> senders_;  // streams with something to send and window for it, in turn
+  std::deque<std::uint32_t> orphans_;  // closed and let go by us, not yet closed by the peer
+  std::uint32_t next_id_;
+  std::size_t inbound_ = 0;
+  std::size_t outbound_ = 0;
+  std::size_t unacknowledged_out_ = 0;
+  std::size_t unacknowledged_in_ = 0;
+  std::uint64_t tuned_ = 0;
+  bool peer_goes_away_ = false;
+
+  std::array<std::uint8_t, header_size> partial_{};
+  std::size_t partial_size_ = 0;
+  std::uint32_t payload_left_ = 0;
+  std::uint16_t payload_flags_ = 0;
+  std::shared_ptr<YamuxStream> payload_stream_;  // none: skipped
+
+  TimePoint now_{};
+  std::uint32_t ping_id_ = 0;
+  std::optional<TimePoint> ping_sent_;
+  std::optional<Duration> round_trip_;
+};
+
+}  // namespace testudo::net
