@@ -1,5 +1,7 @@
 #include "dht/message.h"
 
+#include <array>
+#include <ctime>
 #include <exception>
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
@@ -14,7 +16,7 @@ enum MessageField : protozero::pbf_tag_type {
   closer_field = 8,
   providers_field = 9,
 };
-enum RecordField : protozero::pbf_tag_type { record_key = 1, record_value = 2 };
+enum RecordField : protozero::pbf_tag_type { record_key = 1, record_value = 2, record_time = 5 };
 enum PeerField : protozero::pbf_tag_type { peer_id = 1, peer_addresses = 2, peer_connection = 3 };
 constexpr int can_connect = 2;
 
@@ -81,6 +83,17 @@ Result<Record> read_record(protozero::pbf_reader reader) {
 }
 }  // namespace
 
+std::string rfc3339(std::chrono::sys_time<std::chrono::milliseconds> time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const std::time_t whole = std::chrono::system_clock::to_time_t(seconds);
+  std::tm parts{};
+  gmtime_r(&whole, &parts);
+  std::array<char, 32> date{};
+  const std::size_t size = std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  const std::string fraction = std::to_string(1000 + (time - seconds).count()).substr(1);
+  return std::string(date.data(), size) + "." + fraction + "000000Z";
+}
+
 Bytes Message::encode() const {
   std::string out;
   protozero::pbf_writer writer(out);
@@ -90,6 +103,7 @@ Bytes Message::encode() const {
     protozero::pbf_writer entry(writer, record_field);
     add_bytes(entry, record_key, record->key);
     add_bytes(entry, record_value, record->value);
+    if (!record->time_received.empty()) add_bytes(entry, record_time, as_bytes(record->time_received));
   }
   add_peers(writer, closer_field, closer);
   add_peers(writer, providers_field, providers);

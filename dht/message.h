@@ -1,6 +1,7 @@
 // libp2p's kad-dht messages (protobuf). Values; parsing is bounded and never throws. Any thread.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,7 +27,10 @@ enum class MessageType : std::uint32_t {
 struct Record {
   Bytes key;
   Bytes value;
+  // RFC 3339 in UTC, set by who received it; js-libp2p refuses records without.
+  std::string time_received;
 };
+std::string rfc3339(std::chrono::sys_time<std::chrono::milliseconds> time);
 
 struct Message {
   static constexpr std::size_t max_size = 512 * 1024;

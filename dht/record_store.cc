@@ -9,10 +9,15 @@ const Bytes* RecordStore::value(ByteView key) const {
   return it == records_.end() ? nullptr : &it->second.value;
 }
 
-void RecordStore::put(ByteView key, Bytes value, TimePoint expires) {
+std::string RecordStore::received(ByteView key) const {
+  auto it = records_.find(where(key));
+  return it == records_.end() ? std::string() : it->second.received;
+}
+
+void RecordStore::put(ByteView key, Bytes value, TimePoint expires, std::string received) {
   erase(key);
   bytes_ += key.size() + value.size();
-  records_[where(key)] = {std::move(value), expires};
+  records_[where(key)] = {std::move(value), expires, std::move(received)};
   while (records_.size() > limits_.records || bytes_ > limits_.bytes) {
     const Bytes farthest = records_.rbegin()->first.second;
     erase(farthest);

@@ -28,7 +28,9 @@ class RecordStore {
   RecordStore(const PeerId& self, Limits limits) : self_(place_of(self)), limits_(limits) {}
 
   const Bytes* value(ByteView key) const;
-  void put(ByteView key, Bytes value, TimePoint expires);
+  // When the value came, as its record tells (Record::time_received).
+  std::string received(ByteView key) const;
+  void put(ByteView key, Bytes value, TimePoint expires, std::string received = {});
   void erase(ByteView key);
 
   void add_provider(ByteView key, PeerAddress provider, TimePoint expires);
@@ -44,6 +46,7 @@ class RecordStore {
   struct Kept {
     Bytes value;
     TimePoint expires;
+    std::string received;
   };
   struct Provider {
     PeerAddress peer;

@@ -43,7 +43,7 @@ Result<Message> Dht::handle(const PeerId& peer, Message message) {
       Validator* validator = validator_of(as_text(message.key));
       if (const Bytes* value = records_.value(message.key); value != nullptr && validator != nullptr) {
         if (validator->validate(as_text(message.key), *value, scheduler_.unix_now())) {
-          reply.record = Record{message.key, *value};
+          reply.record = Record{message.key, *value, records_.received(message.key)};
         } else {
           records_.erase(message.key);  // it has expired
         }
@@ -93,7 +93,7 @@ Result<void> Dht::store(std::string_view key, Bytes value) {
   } else if (auto cleaned = validator->merge(key, value, value, now)) {
     value = std::move(*cleaned);
   }
-  records_.put(as_bytes(key), std::move(value), scheduler_.now() + options_.record_ttl);
+  records_.put(as_bytes(key), std::move(value), scheduler_.now() + options_.record_ttl, rfc3339(now));
   return {};
 }
 

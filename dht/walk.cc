@@ -99,7 +99,7 @@ Task<void> Dht::send_put(PeerId peer, Bytes key, Bytes value, std::shared_ptr<st
   Message message;
   message.type = MessageType::put_value;
   message.key = key;
-  message.record = Record{std::move(key), std::move(value)};
+  message.record = Record{std::move(key), std::move(value), rfc3339(scheduler_.unix_now())};
   auto echo = co_await call(peer, std::move(message));
   if (echo) ++*stored;
 }

@@ -16,7 +16,7 @@ Task<void> misbehave(std::unique_ptr<net::Stream> stream, std::size_t kind, net:
   Message reply;
   reply.type = asked->type;
   reply.key = asked->key;
-  reply.record = Record{asked->key, to_bytes("a lie")};
+  reply.record = Record{asked->key, to_bytes("a lie"), {}};
   crypto::SeededRng rng(kind);
   for (int i = 0; i < 20; ++i) {
     auto nowhere = Multiaddr::tcp("10.99.0." + std::to_string(i), 1);

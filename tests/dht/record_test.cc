@@ -91,7 +91,7 @@ TEST_CASE("DHT messages come back, and garbage is refused without harm") {
   Message message;
   message.type = MessageType::get_value;
   message.key = to_bytes("/testudo/value/x");
-  message.record = Record{message.key, to_bytes("value")};
+  message.record = Record{message.key, to_bytes("value"), {}};
   message.closer.push_back(
       {crypto::KeyPair::generate(rng).peer_id(),
        {*Multiaddr::from_text("/ip4/1.2.3.4/tcp/5"), *Multiaddr::from_text("/ip6/::1/tcp/6")}});
@@ -111,6 +111,10 @@ TEST_CASE("DHT messages come back, and garbage is refused without harm") {
   }
   message.closer.resize(Message::max_peers + 1, message.closer[0]);
   CHECK(Message::decode(message.encode()).error().code == ErrorCode::limit);
+}
+
+TEST_CASE("times are written as js-libp2p reads them") {
+  CHECK(rfc3339(now + std::chrono::milliseconds(93'784'678)) == "2024-01-02T02:03:04.678000000Z");
 }
 
 TEST_CASE("a full record store drops what is farthest, and everything expires") {
