@@ -29,7 +29,7 @@ net::TimePoint AgreedBroadcast::next_deadline() const {
 }
 
 void AgreedBroadcast::send(net::TimePoint now, Bytes payload) {
-  TESTUDO_CHECK(!held_.contains(self_id_));
+  TESTUDO_CHECK(expects(self_id_) && !held_.contains(self_id_));
   PhaseMessage message = PhaseMessage::sign(setup_.run, setup_.key, std::move(payload), self_);
   keep(message);
   output_.emplace_back(std::move(message));

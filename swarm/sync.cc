@@ -157,28 +157,40 @@ Task<Result<Head>> fetch_head(net::Host& host, PeerId donor, RunId run) {
   co_return Head{reply->height, reply->head};
 }
 
-Task<Result<std::uint64_t>> catch_up(net::Host& host, PeerId donor, RunId run, Ledger& ledger) {
+Task<Result<std::vector<Certificate>>> fetch_certificates(net::Host& host, PeerId donor, RunId run,
+                                                          std::uint64_t from) {
   // A reply ends with the certificate that crosses its bound in bytes.
   constexpr std::size_t max_reply =
       sync::certificate_bytes_per_reply + Certificate::max_bytes + 8 * sync::certificates_per_reply + 64;
   const std::string who = "donor " + donor.to_text();
+  const sync::Request request{
+      .kind = static_cast<std::uint8_t>(sync::Kind::certificates), .run = run, .from = from};
+  auto reply = co_await sync::ask<sync::CertificatesReply>(host, donor, request, max_reply);
+  if (!reply) co_return fail(std::move(reply).error());
+  if (reply->certificates.size() > sync::certificates_per_reply) {
+    co_return fail(ErrorCode::protocol, who + ": more certificates in a reply than the protocol allows");
+  }
+  std::vector<Certificate> certificates;
+  for (const Bytes& encoded : reply->certificates) {
+    auto certificate = Certificate::decode(encoded);
+    if (!certificate) co_return fail(std::move(certificate).error().in(who));
+    certificates.push_back(std::move(*certificate));
+  }
+  co_return certificates;
+}
+
+Task<Result<std::uint64_t>> catch_up(net::Host& host, PeerId donor, RunId run, Ledger& ledger) {
+  const std::string who = "donor " + donor.to_text();
   std::uint64_t appended = 0;
   while (true) {
     const std::uint64_t from = ledger.chain().height();
-    const sync::Request request{
-        .kind = static_cast<std::uint8_t>(sync::Kind::certificates), .run = run, .from = from};
-    auto reply = co_await sync::ask<sync::CertificatesReply>(host, donor, request, max_reply);
-    if (!reply) co_return fail(std::move(reply).error());
-    if (reply->certificates.empty()) co_return appended;
-    if (reply->certificates.size() > sync::certificates_per_reply) {
-      co_return fail(ErrorCode::protocol, who + ": more certificates in a reply than the protocol allows");
-    }
-    for (std::uint64_t i = 0; i < reply->certificates.size(); ++i) {
+    auto certificates = co_await fetch_certificates(host, donor, run, from);
+    if (!certificates) co_return fail(std::move(certificates).error());
+    if (certificates->empty()) co_return appended;
+    for (std::uint64_t i = 0; i < certificates->size(); ++i) {
       // The member may have appended some itself meanwhile.
       if (from + i < ledger.chain().height()) continue;
-      auto certificate = Certificate::decode(reply->certificates[i]);
-      if (!certificate) co_return fail(std::move(certificate).error().in(who));
-      auto verified = ledger.append(*certificate);
+      auto verified = ledger.append((*certificates)[i]);
       if (!verified) co_return fail(std::move(verified).error().in(who));
       ++appended;
       co_await net::yield(host.scheduler());  // many signatures were checked: let the others run

@@ -41,6 +41,9 @@ struct Head {
   Digest head{};
 };
 net::Task<Result<Head>> fetch_head(net::Host& host, PeerId donor, RunId run);
+// Certificates from that height on, decoded and not verified: as many as the donor puts into one reply.
+net::Task<Result<std::vector<Certificate>>> fetch_certificates(net::Host& host, PeerId donor, RunId run,
+                                                               std::uint64_t from);
 // Verified appends to `ledger` until it is level with the donor. Gives the number of certificates appended.
 // What was appended before an error stays: it was verified. Errors name the donor. The ledger outlives the
 // task.

@@ -13,10 +13,12 @@ UnixTime SimScheduler::unix_now() const {
 }
 
 void SimScheduler::offload(std::function<void()> work, std::function<void()> done) {
-  post([work = std::move(work), done = std::move(done)] {
-    work();
-    done();
-  });
+  const std::uint64_t job = next_job_++;
+  jobs_.emplace(job, after(offload_time_, [this, job, work = std::move(work), done = std::move(done)] {
+                  auto own = jobs_.extract(job);
+                  work();
+                  done();
+                }));
 }
 
 bool SimScheduler::run_until(const std::function<bool()>& finished, TimePoint limit) {

@@ -10,7 +10,7 @@ class SimScheduler final : public Scheduler {
  public:
   UnixTime unix_now() const override;
   void post_from_any_thread(std::function<void()> function) override { post(std::move(function)); }
-  // Runs the work in place: the pool is instantaneous unless the simulation charges for it.
+  // Runs the work in place and charges offload_time for it, with as many workers as there is work.
   void offload(std::function<void()> work, std::function<void()> done) override;
 
   // Runs turn after turn until `finished` holds (true), or nothing is left to do or virtual time passed
@@ -22,10 +22,14 @@ class SimScheduler final : public Scheduler {
   void run_for(Duration duration) {
     run_until([] { return false; }, now() + duration);
   }
+  void set_offload_time(Duration time) { offload_time_ = time; }
   std::uint64_t turns() const { return turns_; }
 
  private:
   std::uint64_t turns_ = 0;
+  Duration offload_time_{};
+  std::uint64_t next_job_ = 0;
+  std::map<std::uint64_t, Timer> jobs_;
 };
 
 }  // namespace testudo::net

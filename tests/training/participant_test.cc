@@ -41,7 +41,8 @@ TEST_CASE("CenteredClip trains through three sign flippers of ten, plain averagi
     SimSwarm swarm({.founders = 5, .joiners = 5, .hostile = 3, .rounds = 60, .rule = rule});
     swarm.start_all();
     REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
-    check_all_finished(swarm, 10, 60);
+    // Under plain averaging everything grows until the attackers' values are refused: they need not be there at the end.
+    check_all_finished(swarm, rule == "mean" ? 7 : 10, 60);
     const auto evaluated = swarm.model()->evaluate(swarm.member(0).participant->parameters());
     REQUIRE(evaluated.has_value());
     return evaluated->loss;
@@ -55,7 +56,7 @@ TEST_CASE("CenteredClip trains through three sign flippers of ten, plain averagi
 TEST_CASE("with the joiner killed in any phase the founder goes on within the round's worst time") {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     CAPTURE(seed);
-    SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 12, .seed = seed});
+    SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 40, .seed = seed});
     swarm.start_all();
     REQUIRE(swarm.run_until([&] { return swarm.last_round(1) >= 3; }, 10min));
     swarm.scheduler().run_for(net::Duration(std::chrono::milliseconds(17 * seed)));
@@ -63,14 +64,14 @@ TEST_CASE("with the joiner killed in any phase the founder goes on within the ro
     swarm.crash(1);
     REQUIRE(swarm.run_until([&] { return swarm.last_round(0) > before + 1; }, 90s));
     REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 10min));
-    CHECK(swarm.last_round(0) == 12);
+    CHECK(swarm.last_round(0) == 40);
   }
 }
 
 TEST_CASE("with the founder killed the joiner says that it waits, and both go on after its restart") {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     CAPTURE(seed);
-    SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 12, .seed = seed});
+    SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 40, .seed = seed});
     swarm.start_all();
     REQUIRE(swarm.run_until([&] { return swarm.last_round(1) >= 3; }, 10min));
     swarm.scheduler().run_for(net::Duration(std::chrono::milliseconds(17 * seed)));
@@ -79,10 +80,10 @@ TEST_CASE("with the founder killed the joiner says that it waits, and both go on
                             60s));
     swarm.scheduler().run_for(net::Duration(std::chrono::seconds(seed * 3)));
     const std::uint64_t at = swarm.last_round(1);
-    CHECK(at < 12);
+    CHECK(at < 40);
     swarm.start(0);
     REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 10min));
-    check_all_finished(swarm, 2, 12);
+    check_all_finished(swarm, 2, 40);
   }
 }
 

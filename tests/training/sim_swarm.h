@@ -51,6 +51,7 @@ struct SwarmOptions {
   std::string rule = "centered_clip";
   std::string codec = "int8";
   double loss = 0;
+  net::Duration work = 50ms;  // a job on the CPU pool
   std::uint64_t seed = 1;
 };
 
@@ -82,6 +83,7 @@ class SimSwarm {
 
   explicit SimSwarm(SwarmOptions options)
       : options_(options), network_(scheduler_, {.seed = options.seed, .loss = options.loss}) {
+    scheduler_.set_offload_time(options.work);
     bootstrap_ = &network_.add_host();
     bootstrap_dht_ = std::make_unique<dht::Dht>(*bootstrap_, dht::DhtOptions{});
     for (std::size_t i = 0; i < options.founders + options.joiners; ++i) {

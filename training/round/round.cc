@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "crypto/derive.h"
 #include "crypto/hash.h"
@@ -188,6 +189,12 @@ Task<Result<Round::Prepared>> Round::compute() {
     auto contribution = model->contribution(state->parameters, batch, rules->manifest.samples);
     if (!contribution) {
       made = fail(std::move(contribution).error());
+      return made;
+    }
+    const float limit = rules->manifest.g_max;
+    if (!std::ranges::all_of(contribution->gradient,
+                             [limit](float value) { return std::abs(value) <= limit; })) {
+      made = fail(ErrorCode::limit, "the gradient holds values beyond g_max: the model has diverged");
       return made;
     }
     for (const PartRange& range : ranges) {

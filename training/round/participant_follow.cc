@@ -1,0 +1,113 @@
+// Being behind: ledger and state from others. Reports, and the end.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "net/async/combinators.h"
+#include "training/round/participant_impl.h"
+
+namespace testudo::training {
+
+namespace {
+// Whoever claims a longer ledger and does not show it is not asked again for this long.
+constexpr net::Duration distrust_time = 10s;
+}  // namespace
+
+void Participant::Impl::claim_ahead(const PeerId& from) {
+  const auto distrusted = distrusted_.find(from);
+  if (distrusted != distrusted_.end() && scheduler_.now() < distrusted->second) return;
+  ahead_ = from;
+}
+
+// During an attempt a claim ends nothing; the certificate itself does.
+Task<void> Participant::Impl::ask_for_certificate(PeerId donor) {
+  auto fetched = co_await swarm::fetch_certificates(host_, donor, run_, chain().height());
+  asking_ = false;
+  if (fetched && !fetched->empty()) {
+    receive_certificate(donor, std::move(fetched->front()));
+  } else {
+    distrusted_[donor] = scheduler_.now() + distrust_time;
+  }
+}
+
+Task<void> Participant::Impl::follow() {
+  const PeerId donor = *std::exchange(ahead_, std::nullopt);
+  const std::uint64_t height = chain().height();
+  auto appended = co_await swarm::catch_up(host_, donor, run_, *ledger_);
+  if (!appended) spdlog::warn("ledger from {}: {}", donor.to_text(), appended.error().message);
+  if (chain().height() == height) {
+    distrusted_[donor] = scheduler_.now() + distrust_time;
+    co_return;
+  }
+  certificate_.reset();
+  for (const PeerId& banned : chain().roster().banned()) host_.ban(banned);
+  swarm::Outcome nothing;
+  note_roster(nothing);  // whom to keep connected to
+  const bool current = state_ && (chain().state_root() == Digest{} ||
+                                  (!served_.empty() && served_.back().first == chain().state_root()));
+  if (!current) state_.reset();
+  look_for_certificate();
+}
+
+Task<void> Participant::Impl::fetch_state() {
+  const Digest root = chain().state_root();
+  std::vector<PeerId> donors;
+  for (const auto& member : chain().roster().members()) {
+    if (member.id != self_ && host_.is_connected(member.id)) donors.push_back(member.id);
+  }
+  say_waiting("fetching the training state from " + std::to_string(donors.size()) + " members");
+  auto bytes = co_await swarm::download_state(
+      host_, donors, run_, root,
+      TrainingState::max_bytes(static_cast<std::size_t>(manifest().parameter_count)));
+  auto state = bytes ? TrainingState::decode(*bytes, static_cast<std::size_t>(manifest().parameter_count))
+                     : Result<TrainingState>(fail(bytes.error()));
+  if (!state) {
+    spdlog::warn("training state: {}", state.error().message);
+    co_await net::sleep_for(scheduler_, 500ms);
+    co_return;
+  }
+  if (chain().state_root() != root) co_return;  // the run went on meanwhile
+  auto stored = storage_.put(std::string(state_key), *bytes);
+  if (!stored) spdlog::error("cannot write to the data directory: {}", stored.error().message);
+  keep_state(std::make_shared<const TrainingState>(std::move(*state)), std::move(*bytes));
+}
+
+Task<void> Participant::Impl::report_loop() {
+  while (true) {
+    auto pending = co_await reports_.pop();
+    if (!pending) break;
+    if (pending->evaluate) {
+      auto evaluation =
+          co_await net::offload(scheduler_, [evaluator = evaluator_, state = pending->evaluate] {
+            return evaluator->evaluate(state->parameters);
+          });
+      if (evaluation) {
+        pending->report.evaluation = *evaluation;
+      } else {
+        spdlog::error("evaluation: {}", evaluation.error().message);
+      }
+    }
+    observer_.on_round(pending->report);
+  }
+  reported_all_ = true;
+  changed_.pulse();
+}
+
+// Stays until the members that are connected have the last certificate, too.
+Task<void> Participant::Impl::finish() {
+  reports_.close();
+  const net::TimePoint limit = scheduler_.now() + options_.linger;
+  send_to_members(swarm::HelloFrame{chain().height(), false, options_.client_mode});
+  net::Timer timer = scheduler_.at(limit, [this] { changed_.pulse(); });
+  while (true) {
+    const bool level = std::ranges::all_of(chain().roster().members(), [this](const auto& member) {
+      const auto height = heights_.find(member.id);
+      return member.id == self_ || !host_.is_connected(member.id) ||
+             (height != heights_.end() && height->second >= chain().height());
+    });
+    if (reported_all_ && (level || scheduler_.now() >= limit)) co_return;
+    co_await changed_.wait();
+  }
+}
+
+}  // namespace testudo::training

@@ -1,0 +1,147 @@
+// What Participant keeps to itself: included by the three files that implement it. Loop thread only.
+//   participant.cc         joining, the attempt of a round, adopting its certificate
+//   participant_frames.cc  votes and frames of the others, what is repeated every second
+//   participant_follow.cc  being behind: ledger and state from others; reports; the end
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "dht/dht.h"
+#include "net/async/channel.h"
+#include "swarm/ballot.h"
+#include "swarm/broadcaster.h"
+#include "swarm/control.h"
+#include "swarm/directory.h"
+#include "swarm/links.h"
+#include "swarm/sync.h"
+#include "training/round/participant.h"
+#include "training/round/round.h"
+
+namespace testudo::training {
+
+using net::Task;
+using swarm::Certificate;
+using swarm::OutcomeKind;
+using swarm::PeerId;
+using namespace std::chrono_literals;
+
+inline constexpr std::string_view state_key = "state";
+
+// Votes and applications are repeated: a frame may be lost with its connection.
+inline constexpr net::Duration repeat_every = 1s;
+
+// Reports that wait for an evaluation before rounds wait for the evaluator.
+inline constexpr std::size_t report_queue = 256;
+
+class Participant::Impl {
+ public:
+  Impl(net::Host& host, dht::Dht& dht, net::Storage& storage, swarm::SignedManifest manifest,
+       std::shared_ptr<Model> model, std::shared_ptr<Model> evaluator, ParticipantObserver& observer,
+       ParticipantOptions options)
+      : host_(host),
+        scheduler_(host.scheduler()),
+        storage_(storage),
+        manifest_(std::move(manifest)),
+        run_(manifest_.manifest.run_id()),
+        model_(std::move(model)),
+        evaluator_(std::move(evaluator)),
+        observer_(observer),
+        options_(options),
+        self_(host.id()),
+        directory_(host, dht, run_),
+        changed_(scheduler_),
+        reports_(scheduler_, report_queue),
+        tasks_(scheduler_) {}
+
+  Task<Result<void>> run();
+  const TrainingState& state() const { return *state_; }
+  bool has_state() const { return state_ != nullptr; }
+
+ private:
+  struct Applicant {
+    net::TimePoint heard;
+    bool client_mode = false;
+  };
+  struct PendingReport {
+    RoundReport report;
+    std::shared_ptr<const TrainingState> evaluate;  // null: without evaluation
+  };
+
+  const swarm::Chain& chain() const { return ledger_->chain(); }
+  const swarm::Manifest& manifest() const { return manifest_.manifest; }
+  std::size_t hostile_count() const {
+    return chain().roster().greatest_hostile_count(manifest().hostile_share);
+  }
+  bool seated() const { return chain().roster().contains(self_); }
+
+  Result<void> open();
+  void connect_protocols();
+  Task<void> repeat_loop();
+  Task<void> report_loop();
+  Task<void> wait_for_start();
+  Task<void> follow();
+  Task<void> ask_for_certificate(PeerId donor);
+  void claim_ahead(const PeerId& from);
+  Task<void> fetch_state();
+  Task<void> attempt();
+  Task<void> adopt(Certificate certificate, const Round::Result* own, const Round* round,
+                   net::TimePoint started);
+  Task<void> finish();
+
+  void receive(const PeerId& from, const Bytes& header);
+  void receive_vote(const PeerId& from, const swarm::VoteFrame& frame);
+  void receive_certificate(const PeerId& from, Certificate certificate);
+  void receive_hello(const PeerId& from, const swarm::HelloFrame& hello);
+  void look_for_certificate();
+  Result<void> vote(swarm::Outcome outcome);
+  void vote_as_spectator(net::TimePoint attempt_started);
+
+  void send(const PeerId& to, const swarm::ControlFrame& frame);
+  void send_to_members(const swarm::ControlFrame& frame);
+  void keep_state(std::shared_ptr<const TrainingState> state, Bytes encoded);
+  std::vector<swarm::Admission> fresh_applications() const;
+  std::vector<swarm::Equivocation> accusations() const;
+  std::size_t connected_founders() const;
+  void say_waiting(const std::string& reason);
+  void note_roster(const swarm::Outcome& outcome);
+
+  net::Host& host_;
+  net::Scheduler& scheduler_;
+  net::Storage& storage_;
+  swarm::SignedManifest manifest_;
+  swarm::RunId run_;
+  std::shared_ptr<Model> model_;
+  std::shared_ptr<Model> evaluator_;
+  ParticipantObserver& observer_;
+  ParticipantOptions options_;
+  PeerId self_;
+  std::shared_ptr<const RoundRules> rules_;
+  std::unique_ptr<swarm::Ledger> ledger_;
+  std::shared_ptr<const TrainingState> state_;  // of the chain's head; null while it has to be fetched
+  std::deque<std::pair<Digest, std::shared_ptr<const Bytes>>> served_;
+  swarm::Directory directory_;
+  std::unique_ptr<swarm::Links> control_;
+  std::unique_ptr<PartExchange> exchange_;
+  std::unique_ptr<swarm::Broadcaster> broadcaster_;
+  std::unique_ptr<swarm::SyncServer> sync_;
+  swarm::Ballot ballot_;
+  std::optional<Certificate> certificate_;  // of the current position, not adopted yet
+  net::TimePoint certificate_time_;
+  std::optional<PeerId> ahead_;  // somebody who claims a longer ledger
+  bool asking_ = false;
+  std::map<PeerId, net::TimePoint> distrusted_;  // who claimed that and had nothing to show, until when
+  std::map<PeerId, Applicant> applicants_;
+  std::map<PeerId, std::uint64_t> heights_;
+  std::string waiting_;
+  bool started_ = false;
+  net::Event changed_;
+  net::Channel<PendingReport> reports_;
+  bool reported_all_ = false;
+  net::Traffic traffic_before_;
+  net::TaskGroup tasks_;  // last: its tasks refer to everything above
+};
+
+}  // namespace testudo::training
