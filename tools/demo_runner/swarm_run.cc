@@ -23,6 +23,7 @@ constexpr Duration start_limit =
 constexpr Duration stall_limit = 240s;  // without any round ending
 constexpr Duration stop_limit = 10s;    // after SIGTERM
 constexpr Duration refresh = 250ms;
+constexpr int samples = 128;  // a member contributes in a round
 
 // Runs the loop until `done` holds; false when it took longer than `limit`.
 bool run_loop(net::LibuvScheduler& scheduler, Duration limit, const std::function<bool()>& done) {
@@ -120,14 +121,30 @@ class Swarm {
 
   Result<void> make_run() {
     std::vector<std::string> command = {
-        program("testudo"), "run", "new", "--data", directory(0), "--bootstrap", bootstrap_address_, "--name",
-        "demo " + settings_.rule, "--model", settings_.model, "--rule", settings_.rule, "--rounds",
-        std::to_string(settings_.rounds), "--samples", "64", "--codec", "int8", "--tau", "1",
-        // Wide enough that the attack gets in: it is the rule that has to cope.
-        "--g-max", "1e6", "--learning-rate", fmt::format("0:0.1, {}:0", settings_.rounds), "--momentum",
-        "0.9",
-        // A loaded machine may take its time; nobody loses a seat for it.
-        "--compute-deadline", "20"};
+        program("testudo"), "run", "new", "--data", directory(0), "--bootstrap", bootstrap_address_};
+    const auto set = [&command](const char* option, std::string value) {
+      command.insert(command.end(), {option, std::move(value)});
+    };
+    set("--name", "demo " + settings_.rule);
+    set("--model", settings_.model);
+    set("--rule", settings_.rule);
+    set("--rounds", std::to_string(settings_.rounds));
+    set("--samples", std::to_string(samples));
+    set("--codec", "int8");
+    // Well below an honest gradient's norm (about 1): what three attackers can add to the average is then
+    // smaller than what seven honest members agree on.
+    set("--tau", "0.3");
+    set("--learning-rate", fmt::format("0:0.2, {}:0", settings_.rounds));
+    set("--momentum", "0.9");
+    // Wide enough that the attack gets in: it is the rule that has to cope with it.
+    set("--g-max", "1e6");
+    // Without it the unprotected run would leave the range of floats within a few rounds and end there.
+    set("--gradient-norm-limit", "2");
+    // Both runs start from the same parameters.
+    set("--seed", std::string(64, '7'));
+    // A loaded machine may take its time; nobody loses a seat for it.
+    set("--compute-deadline", "20");
+    set("--exchange-deadline", "10");
     for (std::size_t i = 0; i < settings_.founders(); ++i) {
       command.insert(command.end(), {"--founder", record_->members()[i].peer});
     }

@@ -1,0 +1,278 @@
+// The command line: usage, start-up faults, exit codes. Each case runs real processes.
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+
+#include "crypto/base/encoding.h"
+#include "crypto/base/file.h"
+#include "net/address/multiaddr.h"
+#include "swarm/manifest.h"
+#include "tests/tools/processes.h"
+
+using namespace testudo;
+using namespace testudo::tools;
+using namespace std::chrono_literals;
+
+namespace {
+
+// One clear line: what it is about, and no second one beside it.
+bool is_one_line(const std::string& text) {
+  return std::ranges::count(text, '\n') == 1 && text.ends_with('\n');
+}
+
+// Leaves a signed manifest in the data directory "founder", as `run new` would; gives the run id.
+std::string plant_manifest(const ProcessTest& test, const std::function<void(swarm::Manifest&)>& change) {
+  auto key = crypto::KeyPair::load(test.path("founder") + "/identity.key");
+  REQUIRE(key);
+  swarm::Manifest manifest;
+  manifest.name = "planted";
+  manifest.author = key->peer_id();
+  manifest.founders = {manifest.author};
+  manifest.model = "synthetic";
+  manifest.parameter_count = 10;
+  manifest.learning_rate = {{0, 0.1F}};
+  change(manifest);
+  const std::string run = to_hex(manifest.run_id());
+  const auto signed_manifest = swarm::SignedManifest::sign(std::move(manifest), *key);
+  std::filesystem::create_directories(test.path("founder") + "/manifests");
+  REQUIRE(write_file(test.path("founder") + "/manifests/" + run, signed_manifest.encode()));
+  return run;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("cli");
+
+TEST_CASE("wrong usage exits 2, help and version exit 0") {
+  ProcessTest test;
+  CHECK(test.run({})->exit_code() == 2);
+  CHECK(test.run({"fly"})->exit_code() == 2);
+  CHECK(test.run({"join"})->exit_code() == 2);
+  CHECK(test.run({"keygen", "--wings"})->exit_code() == 2);
+  CHECK(test.run({"run"})->exit_code() == 2);
+  CHECK(test.run({"run", "new", "--rule", "magic"})->exit_code() == 2);
+  CHECK(test.run({"run", "new", "--founder", "nobody"})->exit_code() == 2);
+  CHECK(test.run({"bootstrap", "--log-level", "loud", "--listen", "/ip4/127.0.0.1/tcp/0"})->exit_code() == 2);
+  CHECK(test.run({"--help"})->exit_code() == 0);
+  const auto version = test.run({"--version"});
+  CHECK(version->exit_code() == 0);
+  REQUIRE(version->lines.size() == 1);
+  CHECK(version->lines[0].starts_with("testudo 0."));
+}
+
+TEST_CASE("every command's help teaches with an example") {
+  ProcessTest test;
+  const std::vector<std::vector<std::string>> commands = {
+      {"keygen"}, {"bootstrap"}, {"run", "new"}, {"run", "show"}, {"join"},
+      {"ping"},   {"identify"},  {"dht", "put"}, {"dht", "get"},  {"dht", "find-peer"}};
+  for (auto command : commands) {
+    command.emplace_back("--help");
+    CAPTURE(command[0]);
+    const auto help = test.run(command);
+    CHECK(help->exit_code() == 0);
+    CHECK(std::ranges::any_of(help->lines,
+                              [](const auto& line) { return line.find("Example:") != std::string::npos; }));
+  }
+}
+
+TEST_CASE("keygen prints a peer id and never overwrites an identity") {
+  ProcessTest test;
+  const auto first = test.run({"keygen", "--data", test.path("a")});
+  REQUIRE(first->lines.size() == 1);
+  CHECK(first->lines[0].starts_with("12D3Koo"));
+  const auto second = test.run({"keygen", "--data", test.path("a")});
+  CHECK(second->exit_code() == 1);
+  CHECK(is_one_line(second->errors()));
+  CHECK(second->errors().find("identity.key") != std::string::npos);
+  const auto file = test.run({"keygen", "--out", test.path("b.key"), "--json"});
+  REQUIRE(file->events("identity").size() == 1);
+  auto key = crypto::KeyPair::load(test.path("b.key"));
+  REQUIRE(key);
+  CHECK(key->peer_id().to_text() == file->events("identity")[0].at("peer").get<std::string>());
+}
+
+TEST_CASE("a malformed address or run id is one clear line and exit 1") {
+  ProcessTest test;
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"bootstrap", "--listen", "127.0.0.1:4040", "--data", test.path("x")},
+           {"join", "beef", "--bootstrap", "/ip4/127.0.0.1/tcp/1", "--data", test.path("x")},
+           {"ping", "/ip4/127.0.0.1/tcp/1"},
+           {"dht", "get", "/testudo/value/x/y", "--bootstrap", "nowhere"}}) {
+    const auto process = test.run(arguments);
+    CAPTURE(process->errors());
+    CHECK(process->exit_code() == 1);
+    CHECK(is_one_line(process->errors()));
+  }
+}
+
+TEST_CASE("a port in use is named, exit 1") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string listen = net::parse_peer_address(address)->addresses[0].to_text();
+  const auto second =
+      test.run({"bootstrap", "--listen", listen, "--data", test.path("second"), "--log-level", "off"});
+  CAPTURE(second->errors());
+  CHECK(second->exit_code() == 1);
+  CHECK(is_one_line(second->errors()));
+  CHECK(second->errors().find(listen) != std::string::npos);
+}
+
+TEST_CASE("a data directory in use is refused and named, exit 1") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const auto second = test.run({"bootstrap", "--listen", "/ip4/127.0.0.1/tcp/0", "--data",
+                                test.path("bootstrap"), "--log-level", "off"});
+  CHECK(second->exit_code() == 1);
+  CHECK(is_one_line(second->errors()));
+  CHECK(second->errors().find(test.path("bootstrap")) != std::string::npos);
+  CHECK(second->errors().find("--data") != std::string::npos);
+}
+
+TEST_CASE("a manifest whose signature is wrong is refused, exit 1") {
+  ProcessTest test;
+  const std::string run = test.new_run({});
+  const std::string file = test.path("founder") + "/manifests/" + run;
+  auto bytes = read_file(file, 1 << 20);
+  REQUIRE(bytes);
+  bytes->back() ^= 1;  // the signature stands at the end
+  REQUIRE(write_file(file, *bytes));
+  const auto joined =
+      test.run({"join", run, "--data", test.path("founder"), "--listen", "/ip4/127.0.0.1/tcp/0"});
+  CAPTURE(joined->errors());
+  CHECK(joined->exit_code() == 1);
+  CHECK(joined->errors().find("signed by somebody else") != std::string::npos);
+}
+
+TEST_CASE("a model that is unknown here is named, exit 1") {
+  ProcessTest test;
+  REQUIRE(test.run({"keygen", "--data", test.path("founder")})->exit_code() == 0);
+  const std::string run = plant_manifest(test, [](auto& manifest) { manifest.model = "crystal_ball"; });
+  const auto joined =
+      test.run({"join", run, "--data", test.path("founder"), "--listen", "/ip4/127.0.0.1/tcp/0"});
+  CAPTURE(joined->errors());
+  CHECK(joined->exit_code() == 1);
+  CHECK(joined->errors().find("crystal_ball") != std::string::npos);
+}
+
+TEST_CASE("other initial parameters than the manifest's are refused, exit 1") {
+  ProcessTest test;
+  REQUIRE(test.run({"keygen", "--data", test.path("founder")})->exit_code() == 0);
+  const std::string run = plant_manifest(test, [](auto& manifest) { manifest.initial_parameters[0] = 1; });
+  const auto joined =
+      test.run({"join", run, "--data", test.path("founder"), "--listen", "/ip4/127.0.0.1/tcp/0"});
+  CAPTURE(joined->errors());
+  CHECK(joined->exit_code() == 1);
+  CHECK(joined->errors().find("synthetic") != std::string::npos);
+}
+
+TEST_CASE("run new prints the run id only, and run show shows what was signed") {
+  ProcessTest test;
+  const std::string run = test.new_run({"--name", "turtle", "--out", test.path("run.toml")});
+  CHECK(run.size() == 64);
+  const auto shown = test.run({"run", "show", run, "--data", test.path("founder"), "--json"});
+  REQUIRE(shown->events("manifest").size() == 1);
+  CHECK(shown->events("manifest")[0].at("name") == "turtle");
+  CHECK(shown->events("manifest")[0].at("run") == run);
+  const auto toml = read_file(test.path("run.toml"), 1 << 20);
+  REQUIRE(toml);
+  const auto manifest = swarm::Manifest::from_toml(as_text(*toml));
+  REQUIRE(manifest);
+  CHECK(to_hex(manifest->run_id()) == run);
+}
+
+TEST_CASE(
+    "a run that nobody published is not found within a bounded time, and the message says what to check") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const auto shown = test.run({"run", "show", std::string(64, 'a'), "--data", test.path("x"), "--bootstrap",
+                               address, "--log-level", "off"});
+  CAPTURE(shown->errors());
+  CHECK(shown->exit_code() == 1);
+  CHECK(is_one_line(shown->errors()));
+  CHECK(shown->errors().find("check") != std::string::npos);
+}
+
+TEST_CASE("a published run is found by somebody else") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string run = test.new_run({"--bootstrap", address, "--name", "turtle"});
+  const auto shown = test.run({"run", "show", run, "--data", test.path("x"), "--bootstrap", address});
+  CAPTURE(shown->errors());
+  CHECK(shown->exit_code() == 0);
+  CHECK(std::ranges::any_of(shown->lines,
+                            [](const auto& line) { return line.find("turtle") != std::string::npos; }));
+}
+
+TEST_CASE("a value stored under a name is found by its key, and so is the bootstrap node by its id") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const auto stored =
+      test.run({"dht", "put", "motto", "slow and steady", "--data", test.path("a"), "--bootstrap", address});
+  CAPTURE(stored->errors());
+  REQUIRE(stored->lines.size() == 1);
+  CHECK(stored->lines[0].starts_with("/testudo/value/12D3Koo"));
+  const auto found = test.run({"dht", "get", stored->lines[0], "--bootstrap", address});
+  CAPTURE(found->errors());
+  REQUIRE(found->lines.size() == 1);
+  CHECK(found->lines[0] == "slow and steady");
+  const std::string id = net::parse_peer_address(address)->id.to_text();
+  const auto peer = test.run({"dht", "find-peer", id, "--bootstrap", address});
+  CAPTURE(peer->errors());
+  REQUIRE_FALSE(peer->lines.empty());
+  CHECK(peer->lines[0] == address);
+}
+
+TEST_CASE("ping and identify speak to a node, and fail with exit 1 where nobody is") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const auto ping = test.run({"ping", address, "--count", "2", "--json"});
+  CHECK(ping->exit_code() == 0);
+  CHECK(ping->events("ping").size() == 2);
+  const auto identify = test.run({"identify", address, "--json"});
+  CAPTURE(identify->errors());
+  REQUIRE(identify->events("identify").size() == 1);
+  const auto protocols = identify->events("identify")[0].at("protocols");
+  CHECK(std::ranges::find(protocols, "/testudo/kad/1.0.0") != protocols.end());
+  const std::string id = net::parse_peer_address(address)->id.to_text();
+  const auto nobody = test.run({"ping", "/ip4/127.0.0.1/tcp/1/p2p/" + id, "--log-level", "off"});
+  CHECK(nobody->exit_code() == 1);
+  CHECK(is_one_line(nobody->errors()));
+}
+
+TEST_CASE("SIGINT and SIGTERM end a node with exit 0 within five seconds") {
+  for (const int number : {SIGINT, SIGTERM}) {
+    ProcessTest test;
+    const auto [node, address] = test.bootstrap();
+    node->signal(number);
+    CHECK(node->wait_end(5s));
+    CHECK(node->exit_code() == 0);
+  }
+}
+
+TEST_CASE("a node that is sent garbage goes on serving others") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const auto endpoint = net::parse_peer_address(address)->addresses[0].tcp_endpoint();
+  REQUIRE(endpoint);
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const int garbage = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in target{};
+    target.sin_family = AF_INET;
+    target.sin_port = htons(endpoint->port);
+    inet_pton(AF_INET, endpoint->ip.c_str(), &target.sin_addr);
+    REQUIRE(connect(garbage, reinterpret_cast<const sockaddr*>(&target), sizeof(target)) == 0);
+    const std::string bytes(100'000, static_cast<char>(attempt * 61));
+    (void)send(garbage, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    close(garbage);
+  }
+  CHECK(test.run({"ping", address, "--count", "1"})->exit_code() == 0);
+  CHECK(node->running());
+}
+
+TEST_SUITE_END();

@@ -1,0 +1,150 @@
+// Programs of ours as processes, for tests: started with arguments, watched by what they print. Everything
+// waits for a condition with a generous limit; nothing sleeps. Each test has a folder of its own.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tools/demo_runner/child_process.h"
+
+namespace testudo::tools {
+
+using Event = nlohmann::json;
+
+class Process {
+ public:
+  Process(net::LibuvScheduler& scheduler, std::vector<std::string> command, std::string log)
+      : scheduler_(scheduler) {
+    auto started = ChildProcess::start(
+        scheduler, std::move(command), log, [this](const std::string& line) { lines.push_back(line); },
+        nullptr);
+    REQUIRE(started);
+    child_ = std::move(*started);
+  }
+
+  // Until `condition` holds; false when it did not within the limit, or cannot any more because the process
+  // ended.
+  bool wait(const std::function<bool()>& condition, net::Duration limit = std::chrono::seconds(90)) {
+    bool late = false;
+    const net::Timer timer = scheduler_.after(limit, [&late] { late = true; });
+    scheduler_.run_until([&] { return late || condition() || child_->finished(); });
+    return condition();
+  }
+  bool wait_end(net::Duration limit = std::chrono::seconds(90)) {
+    return wait([this] { return child_->finished(); }, limit);
+  }
+  int exit_code() const { return child_->exit().signal != 0 ? -1 : static_cast<int>(child_->exit().status); }
+  bool running() const { return !child_->finished(); }
+  void signal(int number) { child_->signal(number); }
+  std::string errors() const {
+    std::ifstream file(child_->log());
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+  }
+
+  std::vector<Event> events(const std::string& kind) const {
+    std::vector<Event> found;
+    for (const std::string& line : lines) {
+      const Event event = Event::parse(line, nullptr, false);
+      if (event.is_object() && event.value("event", "") == kind) found.push_back(event);
+    }
+    return found;
+  }
+  std::uint64_t last_round() const {
+    const auto rounds = events("round");
+    return rounds.empty() ? 0 : rounds.back().value("round", std::uint64_t{0});
+  }
+
+  std::vector<std::string> lines;
+
+ private:
+  net::LibuvScheduler& scheduler_;
+  std::unique_ptr<ChildProcess> child_;
+};
+
+class ProcessTest {
+ public:
+  ProcessTest() {
+    std::string path = (std::filesystem::temp_directory_path() / "testudo-test-XXXXXX").string();
+    REQUIRE(mkdtemp(path.data()) != nullptr);
+    folder = path;
+  }
+  ~ProcessTest() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+
+  std::unique_ptr<Process> start_program(const std::string& program,
+                                         const std::vector<std::string>& arguments) {
+    std::vector<std::string> command = {std::string(TESTUDO_PROGRAMS) + "/" + program};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return std::make_unique<Process>(scheduler, std::move(command),
+                                     path("log-" + std::to_string(++started_)));
+  }
+  std::unique_ptr<Process> start(const std::vector<std::string>& arguments) {
+    return start_program("testudo", arguments);
+  }
+  // Runs to its end.
+  std::unique_ptr<Process> run(const std::vector<std::string>& arguments) {
+    auto process = start(arguments);
+    REQUIRE(process->wait_end());
+    return process;
+  }
+  std::string path(const std::string& name) const { return folder + "/" + name; }
+
+  // A bootstrap node on loopback; its address.
+  std::pair<std::unique_ptr<Process>, std::string> bootstrap() {
+    auto node =
+        start({"bootstrap", "--listen", "/ip4/127.0.0.1/tcp/0", "--data", path("bootstrap"), "--json"});
+    INFO(node->errors());
+    REQUIRE(node->wait([&] { return !node->events("listening").empty(); }));
+    std::string address = node->events("listening")[0].at("address");
+    return {std::move(node), std::move(address)};
+  }
+  std::string new_run(std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"run",
+                                          "new",
+                                          "--model",
+                                          "synthetic",
+                                          "--parameters",
+                                          "500",
+                                          "--data",
+                                          path("founder"),
+                                          "--delta",
+                                          "0.1",
+                                          "--compute-deadline",
+                                          "3",
+                                          "--exchange-deadline",
+                                          "2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto made = run(arguments);
+    INFO(made->errors());
+    REQUIRE(made->exit_code() == 0);
+    REQUIRE(made->lines.size() == 1);
+    return made->lines[0];
+  }
+  std::unique_ptr<Process> join(const std::string& run_id, const std::string& address,
+                                const std::string& name) {
+    return start({"join", run_id, "--bootstrap", address, "--data", path(name), "--listen",
+                  "/ip4/127.0.0.1/tcp/0", "--json"});
+  }
+
+  net::LibuvScheduler scheduler;
+  std::string folder;
+
+ private:
+  int started_ = 0;
+};
+
+}  // namespace testudo::tools

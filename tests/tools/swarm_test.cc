@@ -1,0 +1,181 @@
+// Whole members as processes: they find one another, train, die and come back. The model is synthetic, so
+// that rounds cost milliseconds.
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <csignal>
+#include <map>
+
+#include "crypto/base/file.h"
+#include "tests/tools/processes.h"
+
+using namespace testudo;
+using namespace testudo::tools;
+using namespace std::chrono_literals;
+
+namespace {
+
+Bytes model_of(const ProcessTest& test, const std::string& name) {
+  auto file = read_file(test.path(name) + "/model.safetensors", 1 << 20);
+  REQUIRE(file);
+  return std::move(*file);
+}
+
+// Digests of the parameters by round, of what this process said.
+std::map<std::uint64_t, std::string> digests(const Process& process) {
+  std::map<std::uint64_t, std::string> by_round;
+  for (const Event& event : process.events("round")) {
+    if (event.at("outcome") == "apply") by_round[event.at("round")] = event.at("parameters");
+  }
+  return by_round;
+}
+
+// Until the process has reported `count` more rounds.
+bool goes_on(Process& process, std::uint64_t count) {
+  const std::uint64_t target = process.last_round() + count;
+  return process.wait([&] { return process.last_round() >= target; });
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("swarm");
+
+TEST_CASE("a founder and a joiner train to the last round and hold the same model") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "40"});
+  const auto founder = test.join(run, address, "founder");
+  const auto joiner = test.join(run, address, "joiner");
+  REQUIRE(founder->wait_end());
+  REQUIRE(joiner->wait_end());
+  CAPTURE(founder->errors());
+  CAPTURE(joiner->errors());
+  CHECK(founder->exit_code() == 0);
+  CHECK(joiner->exit_code() == 0);
+  CHECK(model_of(test, "founder") == model_of(test, "joiner"));
+  const auto of_founder = digests(*founder);
+  const auto of_joiner = digests(*joiner);
+  CHECK(of_founder.size() == 40);
+  CHECK_FALSE(of_joiner.empty());
+  for (const auto& [round, digest] : of_joiner) {
+    CAPTURE(round);
+    CHECK(of_founder.at(round) == digest);
+  }
+  CHECK(founder->events("done").size() == 1);
+  CHECK(founder->events("admitted").size() == 1);
+}
+
+TEST_CASE("a joiner that is killed is missed by nobody: the founder goes on") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "1000000"});
+  const auto founder = test.join(run, address, "founder");
+  const auto joiner = test.join(run, address, "joiner");
+  REQUIRE(joiner->wait([&] { return joiner->last_round() > 0; }));
+  joiner->signal(SIGKILL);
+  REQUIRE(joiner->wait_end());
+  CHECK(founder->wait([&] { return !founder->events("eliminated").empty(); }));
+  CHECK(goes_on(*founder, 5));
+}
+
+TEST_CASE("without its founder a young run waits and says so, and goes on when the founder is back") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "1000000"});
+  auto founder = test.join(run, address, "founder");
+  const auto joiner = test.join(run, address, "joiner");
+  REQUIRE(joiner->wait([&] { return joiner->last_round() > 0; }));
+  const auto waits_before = joiner->events("waiting").size();
+  founder->signal(SIGKILL);
+  REQUIRE(founder->wait_end());
+  const std::uint64_t certified = founder->last_round();
+  CHECK(joiner->wait([&] { return joiner->events("waiting").size() > waits_before; }));
+
+  founder = test.join(run, address, "founder");
+  CAPTURE(founder->errors());
+  CHECK(founder->wait([&] { return founder->last_round() > certified; }));
+  CHECK(goes_on(*joiner, 3));
+  CHECK(founder->wait([&] { return founder->last_round() >= joiner->last_round(); }));
+  const auto of_founder = digests(*founder);
+  for (const auto& [round, digest] : digests(*joiner)) {
+    if (of_founder.contains(round)) CHECK(of_founder.at(round) == digest);
+  }
+}
+
+TEST_CASE(
+    "Ctrl-C ends a member in the middle of a run with exit 0 within five seconds, and the same line resumes "
+    "it") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "1000000"});
+  auto founder = test.join(run, address, "founder");
+  REQUIRE(founder->wait([&] { return founder->last_round() >= 3; }));
+  founder->signal(SIGINT);
+  CHECK(founder->wait_end(5s));
+  CHECK(founder->exit_code() == 0);
+  const std::uint64_t reached = founder->last_round();
+  founder = test.join(run, address, "founder");
+  CAPTURE(founder->errors());
+  REQUIRE(founder->wait([&] { return founder->last_round() > 0; }));
+  CHECK(founder->events("round")[0].at("round").get<std::uint64_t>() > reached);
+}
+
+TEST_CASE("a data directory that belongs to another run is refused, exit 1") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string first = test.new_run({"--bootstrap", address, "--rounds", "3"});
+  const auto done = test.join(first, address, "founder");
+  REQUIRE(done->wait_end());
+  CHECK(done->exit_code() == 0);
+  const std::string second = test.new_run({"--bootstrap", address, "--rounds", "3", "--name", "second"});
+  const auto refused = test.join(second, address, "founder");
+  REQUIRE(refused->wait_end());
+  CAPTURE(refused->errors());
+  CHECK(refused->exit_code() == 1);
+  CHECK(refused->errors().find("run") != std::string::npos);
+}
+
+TEST_CASE("a run whose last round is past ends at once when joined again") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "3"});
+  for (int time = 0; time < 2; ++time) {
+    const auto founder = test.join(run, address, "founder");
+    REQUIRE(founder->wait_end());
+    CAPTURE(founder->errors());
+    CHECK(founder->exit_code() == 0);
+    CHECK(founder->events("done").size() == 1);
+  }
+}
+
+TEST_CASE("centered_clip bounds an attack that ruins the mean") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  std::map<std::string, double> loss;
+  for (const std::string rule : {"centered_clip", "mean"}) {
+    const std::string founder_folder = "founder-" + rule;
+    const auto made = test.run({"run", "new", "--model", "synthetic", "--parameters", "500", "--data",
+                                test.path(founder_folder), "--bootstrap", address, "--rounds", "60", "--rule",
+                                rule, "--gradient-norm-limit", "20", "--delta", "0.1"});
+    REQUIRE(made->lines.size() == 1);
+    const std::string run = made->lines[0];
+    std::vector<std::unique_ptr<Process>> members;
+    members.push_back(test.join(run, address, founder_folder));
+    members.push_back(test.join(run, address, "second-" + rule));
+    members.push_back(test.join(run, address, "third-" + rule));
+    members.push_back(test.start_program(
+        "testudo-hostile", {run, "--bootstrap", address, "--data", test.path("hostile-" + rule), "--listen",
+                            "/ip4/127.0.0.1/tcp/0", "--json", "--attack", "sign_flip", "--scale", "1000",
+                            "--from-round", "15"}));
+    for (const auto& member : members) {
+      REQUIRE(member->wait_end());
+      CAPTURE(member->errors());
+      CHECK(member->exit_code() == 0);
+    }
+    loss[rule] = members[0]->events("done").at(0).at("evaluation_loss");
+  }
+  CHECK(loss["centered_clip"] < 0.5 * loss["mean"]);
+}
+
+TEST_SUITE_END();

@@ -1,0 +1,101 @@
+#include "tools/cli/events.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "crypto/base/encoding.h"
+
+namespace testudo::tools {
+namespace {
+
+const char* outcome_name(swarm::OutcomeKind kind) {
+  return kind == swarm::OutcomeKind::apply ? "apply" : "void";
+}
+
+}  // namespace
+
+Json round_event(const std::string& run, const training::RoundReport& report) {
+  Json phases = Json::object();
+  for (const training::PhaseTime& phase : report.phases) phases[phase.phase] = number(phase.seconds);
+  return {{"event", "round"},
+          {"run", run},
+          {"round", report.round.value()},
+          {"attempt", report.attempt.value()},
+          {"outcome", outcome_name(report.kind)},
+          {"members", report.members},
+          {"contributors", report.contributors},
+          {"loss", number(static_cast<double>(report.loss))},
+          {"accuracy", report.evaluation ? number(report.evaluation->accuracy) : Json(nullptr)},
+          {"evaluation_loss", report.evaluation ? number(report.evaluation->loss) : Json(nullptr)},
+          {"parameters", to_hex(report.parameters)},
+          {"bytes_sent", report.bytes_sent},
+          {"bytes_received", report.bytes_received},
+          {"seconds", number(report.seconds)},
+          {"phases", std::move(phases)}};
+}
+
+std::string round_text(const training::RoundReport& report) {
+  if (report.kind == swarm::OutcomeKind::voided) {
+    return fmt::format("round {:<6} void: nothing was applied, it is tried again  members {:<3} {:.2f} s",
+                       report.round.value(), report.members, report.seconds);
+  }
+  const std::string accuracy = report.evaluation
+                                   ? fmt::format("accuracy {:5.1f} %", report.evaluation->accuracy * 100)
+                                   : std::string(16, ' ');
+  return fmt::format("round {:<6} loss {:<9.4g} {}  members {:<3} sent {:<9} received {:<9} {:.2f} s",
+                     report.round.value(), report.loss, accuracy, report.members,
+                     bytes_text(report.bytes_sent), bytes_text(report.bytes_received), report.seconds);
+}
+
+RunEvents::RunEvents(Output& output, const net::Scheduler& scheduler, const swarm::SignedManifest& manifest,
+                     std::function<void(swarm::RoundNumber)> on_round_started)
+    : output_(output),
+      scheduler_(scheduler),
+      run_(to_hex(manifest.manifest.run_id())),
+      last_round_(manifest.manifest.last_round),
+      started_(std::move(on_round_started)) {}
+
+void RunEvents::on_round_started(swarm::RoundNumber round) {
+  if (!first_) first_.emplace(round.value(), scheduler_.now());
+  if (started_) started_(round);
+}
+
+void RunEvents::on_round(const training::RoundReport& report) {
+  if (report.evaluation) last_evaluation_ = report.evaluation;
+  output_.say(round_event(run_, report), round_text(report));
+  show_progress(report);
+}
+
+void RunEvents::on_removed(const swarm::Removal& removal, swarm::RoundNumber round) {
+  const char* what = swarm::is_ban(removal.fault) ? "banned" : "eliminated";
+  const std::string peer = removal.peer.to_text();
+  output_.say({{"event", what},
+               {"run", run_},
+               {"peer", peer},
+               {"round", round.value()},
+               {"reason", std::string(swarm::name(removal.fault))}},
+              fmt::format("round {:<6} {} {}: {}", round.value(), what, peer, swarm::name(removal.fault)));
+}
+
+void RunEvents::on_admitted(const swarm::PeerId& peer, swarm::RoundNumber round) {
+  output_.say({{"event", "admitted"}, {"run", run_}, {"peer", peer.to_text()}, {"round", round.value()}},
+              fmt::format("round {:<6} admitted {}", round.value(), peer.to_text()));
+}
+
+void RunEvents::on_waiting(const std::string& reason) {
+  if (reason.empty()) return;
+  output_.say({{"event", "waiting"}, {"run", run_}, {"reason", reason}}, "waiting: " + reason);
+}
+
+void RunEvents::show_progress(const training::RoundReport& report) {
+  const std::uint64_t round = report.round.value();
+  std::string left = "unknown";
+  if (first_ && round >= first_->first && round <= last_round_) {
+    const auto done = static_cast<double>(round - first_->first + 1);
+    left = duration_text(net::seconds(scheduler_.now() - first_->second) / done *
+                         static_cast<double>(last_round_ - round));
+  }
+  output_.progress(fmt::format("round {} of {} ({} %), time left {}", round, last_round_,
+                               round * 100 / last_round_, left));
+}
+
+}  // namespace testudo::tools

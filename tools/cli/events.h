@@ -1,0 +1,43 @@
+// Events: what a member says about its run, round by round, on stdout. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "net/async/scheduler.h"
+#include "tools/cli/output.h"
+#include "training/round/participant.h"
+
+namespace testudo::tools {
+
+// {"event": "round", …}; `run` as 64 hex digits.
+Json round_event(const std::string& run, const training::RoundReport& report);
+std::string round_text(const training::RoundReport& report);
+
+class RunEvents final : public training::ParticipantObserver {
+ public:
+  RunEvents(Output& output, const net::Scheduler& scheduler, const swarm::SignedManifest& manifest,
+            std::function<void(swarm::RoundNumber)> on_round_started);
+
+  void on_round_started(swarm::RoundNumber round) override;
+  void on_round(const training::RoundReport& report) override;
+  void on_removed(const swarm::Removal& removal, swarm::RoundNumber round) override;
+  void on_admitted(const swarm::PeerId& peer, swarm::RoundNumber round) override;
+  void on_waiting(const std::string& reason) override;
+
+  const std::optional<training::Evaluation>& last_evaluation() const { return last_evaluation_; }
+
+ private:
+  void show_progress(const training::RoundReport& report);
+
+  Output& output_;
+  const net::Scheduler& scheduler_;
+  std::string run_;
+  std::uint64_t last_round_;
+  std::function<void(swarm::RoundNumber)> started_;
+  std::optional<training::Evaluation> last_evaluation_;
+  // Where the estimate of the time left starts: the first round seen, which need not be round 1.
+  std::optional<std::pair<std::uint64_t, net::TimePoint>> first_;
+};
+
+}  // namespace testudo::tools

@@ -1,0 +1,34 @@
+// join: takes part in a run until its last round. `testudo join` is this; testudo-hostile is this with
+// another model.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tools/cli/data_directory.h"
+#include "tools/cli/program.h"
+#include "training/model.h"
+
+namespace testudo::tools {
+
+struct JoinOptions {
+  std::string run;
+  std::vector<std::string> bootstrap;
+  std::vector<std::string> listen = {"/ip4/0.0.0.0/tcp/0"};
+  std::string data = default_data_directory();
+  std::uint64_t evaluate_every = 10;
+  bool client = false;
+};
+
+// What a program may put between the member and its model.
+struct JoinHooks {
+  std::function<std::shared_ptr<training::Model>(std::shared_ptr<training::Model>)> wrap_model;
+  std::function<void(swarm::RoundNumber)> on_round_started;  // before the round's contribution is computed
+};
+
+void add_join_options(CLI::App& app, JoinOptions& options);
+Result<void> join(const JoinOptions& options, const JoinHooks& hooks, Output& output);
+
+}  // namespace testudo::tools

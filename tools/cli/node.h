@@ -1,0 +1,56 @@
+// Node: a host on the real network with what every node of ours does: answer pings, say who it is, take part
+// in the DHT. Loop thread only; the scheduler outlives it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dht/dht.h"
+#include "net/async/libuv_scheduler.h"
+#include "net/host/network_host.h"
+#include "net/services/identify.h"
+#include "net/services/ping.h"
+#include "swarm/manifest.h"
+#include "tools/cli/output.h"
+
+namespace testudo::tools {
+
+class Node {
+ public:
+  // Servers answer the DHT requests of others; clients only ask.
+  enum class Role { server, client };
+
+  Node(net::LibuvScheduler& scheduler, crypto::KeyPair identity, Role role);
+
+  net::Host& host() { return *host_; }
+  dht::Dht& dht() { return *dht_; }
+  net::Scheduler& scheduler() { return scheduler_; }
+
+  // Listens on all of them, then says each address that others can dial.
+  net::Task<Result<void>> listen(std::vector<net::Multiaddr> addresses, Output& output);
+
+  // Joins the DHT through any of these peers. It tries again while it fails, saying why through `on_waiting`
+  // each time the reason changes, and gives up after a minute. Without peers this node is the first.
+  net::Task<Result<void>> connect(std::vector<net::PeerAddress> bootstrap,
+                                  std::function<void(const std::string&)> on_waiting = {});
+
+  // Peers that the DHT knows, to start from after a restart: one address a line.
+  void save_peers(const std::string& path) const;
+  static std::vector<net::PeerAddress> load_peers(const std::string& path);
+
+ private:
+  net::LibuvScheduler& scheduler_;
+  std::unique_ptr<net::NetworkHost> host_;
+  net::PingService ping_;
+  net::IdentifyService identify_;
+  std::unique_ptr<dht::Dht> dht_;
+};
+
+net::Task<Result<void>> publish_manifest(dht::Dht& dht, swarm::SignedManifest manifest);
+// Tries until `limit` has passed; the error says what to check.
+net::Task<Result<swarm::SignedManifest>> find_manifest(net::Scheduler& scheduler, dht::Dht& dht,
+                                                       swarm::RunId run, net::Duration limit);
+
+}  // namespace testudo::tools

@@ -1,0 +1,149 @@
+// testudo dht: values and peers in the DHT, from the command line.
+
+#include <spdlog/fmt/fmt.h>
+
+#include <memory>
+
+#include "crypto/base/encoding.h"
+#include "tools/cli/addresses.h"
+#include "tools/cli/data_directory.h"
+#include "tools/cli/loop.h"
+#include "tools/cli/node.h"
+#include "tools/testudo/commands.h"
+
+namespace testudo::tools {
+namespace {
+
+using net::Task;
+
+constexpr auto value_lifetime = std::chrono::hours(48);  // as long as the DHT keeps records
+constexpr std::size_t max_value = 16 * 1024;
+
+struct DhtArguments {
+  std::vector<std::string> bootstrap;
+  std::string data = default_data_directory();
+  std::string name;
+  std::string value;
+  std::string key;
+  std::string peer;
+};
+
+Task<Result<void>> put_value(Node& node, std::vector<net::PeerAddress> bootstrap, std::string name,
+                             std::string value, Output& output) {
+  CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
+  const net::UnixTime now = node.scheduler().unix_now();
+  const std::string key = dht::OwnedValue::key_of(node.host().id(), name);
+  // The clock as sequence number: later values of the same owner win, without anything to remember.
+  Bytes record = dht::OwnedValue::make(node.host().identity(), key,
+                                       static_cast<std::uint64_t>(now.time_since_epoch().count()),
+                                       now + value_lifetime, to_bytes(value));
+  CO_TRY_VOID(co_await node.dht().put(key, std::move(record)));
+  output.say({{"event", "stored"}, {"key", key}}, key);
+  co_return Result<void>();
+}
+
+Result<void> put(const DhtArguments& arguments, Output& output) {
+  if (arguments.value.size() > max_value) {
+    return fail(ErrorCode::limit,
+                fmt::format("a value has at most {} bytes, this one {}", max_value, arguments.value.size()));
+  }
+  TRY(const auto bootstrap, parse_peer_addresses(arguments.bootstrap));
+  TRY(const auto data, DataDirectory::open(arguments.data));
+  crypto::SystemRng rng;
+  TRY(auto key, data.identity(rng));
+  net::LibuvScheduler scheduler;
+  Node node(scheduler, std::move(key), Node::Role::client);
+  return run_task(scheduler, put_value(node, bootstrap, arguments.name, arguments.value, output));
+}
+
+Task<Result<void>> get_value(Node& node, std::vector<net::PeerAddress> bootstrap, std::string key,
+                             Output& output) {
+  CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
+  CO_TRY(const Bytes record, co_await node.dht().get(key));
+  Json event = {{"event", "value"}, {"key", key}};
+  if (!key.starts_with(dht::OwnedValue::prefix)) {
+    event["hex"] = to_hex(record);
+    output.say(event, to_hex(record));
+    co_return Result<void>();
+  }
+  CO_TRY(const auto value, dht::OwnedValue::open(key, record, node.scheduler().unix_now()));
+  const std::string text(as_text(value.payload));
+  event["value"] = text;
+  event["hex"] = to_hex(value.payload);
+  event["sequence"] = value.sequence;
+  output.say(event, text);
+  co_return Result<void>();
+}
+
+Task<Result<void>> find_address(Node& node, std::vector<net::PeerAddress> bootstrap, swarm::PeerId peer,
+                                Output& output) {
+  CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
+  CO_TRY(const auto found, co_await node.dht().find_peer(peer));
+  for (const net::Multiaddr& address : found.addresses) {
+    const std::string text = address.with_peer_id(found.id).to_text();
+    output.say({{"event", "address"}, {"peer", found.id.to_text()}, {"address", text}}, text);
+  }
+  co_return Result<void>();
+}
+
+// A passer-by: reads need no standing, so the identity is made up for the occasion.
+Result<void> get(const DhtArguments& arguments, Output& output) {
+  TRY(const auto bootstrap, parse_peer_addresses(arguments.bootstrap));
+  crypto::SystemRng rng;
+  net::LibuvScheduler scheduler;
+  Node node(scheduler, crypto::KeyPair::generate(rng), Node::Role::client);
+  return run_task(scheduler, get_value(node, bootstrap, arguments.key, output));
+}
+
+Result<void> find_peer(const DhtArguments& arguments, Output& output) {
+  TRY(const auto bootstrap, parse_peer_addresses(arguments.bootstrap));
+  TRY(const auto peer, swarm::PeerId::from_text(arguments.peer));
+  crypto::SystemRng rng;
+  net::LibuvScheduler scheduler;
+  Node node(scheduler, crypto::KeyPair::generate(rng), Node::Role::client);
+  return run_task(scheduler, find_address(node, bootstrap, peer, output));
+}
+
+void add_bootstrap_option(CLI::App* command, DhtArguments& arguments) {
+  command->add_option("--bootstrap", arguments.bootstrap, "Address of a bootstrap node (repeatable)")
+      ->required();
+}
+
+}  // namespace
+
+void add_dht(Program& program) {
+  auto arguments = std::make_shared<DhtArguments>();
+  CLI::App* group =
+      program.add_group("dht", "Store and find values and peers in the DHT", "Next: testudo dht put --help");
+
+  CLI::App* command = program.add(
+      "put", "Store a value under your own name; prints its key",
+      R"(Only you can write below your peer id; everybody can read. It is kept for two days.
+
+Example:  testudo dht put motto 'slow and steady' --bootstrap ADDRESS
+Next:     testudo dht get KEY --bootstrap ADDRESS)",
+      [arguments](Output& output) { return put(*arguments, output); }, group);
+  command->add_option("name", arguments->name, "Name of the value")->required();
+  command->add_option("value", arguments->value, "The value")->required();
+  command->add_option("--data", arguments->data, "Data directory with your identity")->capture_default_str();
+  add_bootstrap_option(command, *arguments);
+
+  command = program.add(
+      "get", "Find a value by its key",
+      R"(Values of peers are printed as they are, others in hex.
+
+Example:  testudo dht get /testudo/value/12D3Koo.../motto --bootstrap ADDRESS)",
+      [arguments](Output& output) { return get(*arguments, output); }, group);
+  command->add_option("key", arguments->key, "Key, as put prints it")->required();
+  add_bootstrap_option(command, *arguments);
+
+  command = program.add(
+      "find-peer", "Find the addresses of a peer",
+      R"(Example:  testudo dht find-peer 12D3Koo... --bootstrap ADDRESS
+Next:     testudo ping ADDRESS)",
+      [arguments](Output& output) { return find_peer(*arguments, output); }, group);
+  command->add_option("peer", arguments->peer, "Peer id")->required();
+  add_bootstrap_option(command, *arguments);
+}
+
+}  // namespace testudo::tools

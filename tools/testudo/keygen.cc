@@ -1,0 +1,61 @@
+// testudo keygen: makes an identity.
+
+#include <filesystem>
+#include <memory>
+
+#include "crypto/rng.h"
+#include "tools/cli/data_directory.h"
+#include "tools/testudo/commands.h"
+
+namespace testudo::tools {
+namespace {
+
+struct KeygenOptions {
+  std::string data = default_data_directory();
+  std::string out;
+};
+
+Result<void> keygen(const KeygenOptions& options, Output& output) {
+  std::string path = options.out;
+  std::optional<DataDirectory> directory;
+  if (path.empty()) {
+    auto opened = DataDirectory::open(options.data);
+    if (!opened) return fail(std::move(opened).error());
+    directory.emplace(std::move(*opened));
+    path = directory->file("identity.key");
+  }
+  std::error_code error;
+  // symlink_status: a dangling link is something that lies there, too.
+  const auto there = std::filesystem::symlink_status(path, error);
+  if (there.type() != std::filesystem::file_type::not_found) {
+    return fail(ErrorCode::refused,
+                path +
+                    " is there already, and an identity is never overwritten: its peer id and all "
+                    "standing would be lost; choose another place, or move the file away");
+  }
+  crypto::SystemRng rng;
+  const crypto::KeyPair key = crypto::KeyPair::generate(rng);
+  TRY_VOID(key.save(path));
+  const std::string peer = key.peer_id().to_text();
+  output.say({{"event", "identity"}, {"peer", peer}, {"file", path}}, peer);
+  return {};
+}
+
+}  // namespace
+
+void add_keygen(Program& program) {
+  auto options = std::make_shared<KeygenOptions>();
+  CLI::App* command = program.add(
+      "keygen", "Make an identity and print its peer id",
+      R"(The key is written with mode 0600 and never overwritten. join, bootstrap and run new make one by themselves when the
+data directory has none; keygen is for knowing the peer id beforehand, to name somebody as a founder.
+
+Example:  testudo keygen --data ~/swarm/alice
+Next:     testudo run new --founder 12D3Koo... (with the id printed here))",
+      [options](Output& output) { return keygen(*options, output); });
+  auto* data = command->add_option("--data", options->data, "Data directory that gets identity.key")
+                   ->capture_default_str();
+  command->add_option("--out", options->out, "Write the key to this file instead")->excludes(data);
+}
+
+}  // namespace testudo::tools
