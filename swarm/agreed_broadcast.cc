@@ -196,6 +196,15 @@ void AgreedBroadcast::advance(net::TimePoint now) {
   if (relaying_ && now >= next_deadline()) finish(counted(), false);
 }
 
+std::vector<PeerId> AgreedBroadcast::contradicted() const {
+  std::vector<PeerId> authors;
+  if (fast_) return authors;
+  for (const auto& [author, held] : held_) {
+    if (held.second) authors.push_back(author);
+  }
+  return authors;
+}
+
 void AgreedBroadcast::finish(MessageSet set, bool fast) {
   finished_ = true;
   fast_ = fast;

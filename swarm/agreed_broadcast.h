@@ -58,6 +58,9 @@ class AgreedBroadcast {
   bool finished() const { return finished_; }
   // The agreed set. REQUIRES: finished().
   const MessageSet& result() const { return result_; }
+  // Authors with two payloads that both count, the same for all honest members: none after a fast proof,
+  // whose set says nothing of what else was seen. REQUIRES: finished().
+  std::vector<PeerId> contradicted() const;
   // By which way it ended, for reports.
   bool fast() const { return fast_; }
   // Frames for every other member of the phase (also after it finished).

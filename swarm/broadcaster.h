@@ -29,6 +29,8 @@ class Broadcaster {
 
   // Runs one phase to its end. Phases come in ascending order of their keys.
   net::Task<AgreedBroadcast::MessageSet> agree(AgreedBroadcast::Setup setup, Bytes payload);
+  // Who contradicted itself in the phase that ended last, as agreed.
+  std::vector<PeerId> contradicted() const { return machine_->contradicted(); }
   // A frame from a member of the run. False when it is malformed or wrongly signed.
   bool receive(const PeerId& from, const BroadcastFrame& frame, std::size_t size);
   // Frames of phases before this position are forgotten.

@@ -292,11 +292,9 @@ Result<Equivocation> Equivocation::decode(ByteView bytes) {
   return evidence;
 }
 
-Digest Equivocation::digest(const RunId& run) const {
-  Digest a = first.digest(run);
-  Digest b = second.digest(run);
-  if (b < a) std::swap(a, b);
-  return crypto::Hasher("testudo/equivocation/1").bytes(a).bytes(b).finish();
+Digest Equivocation::digest(const RunId& run, const PhaseKey& key, const PeerId& offender) {
+  crypto::Hasher hasher("testudo/equivocation/1");
+  return add(hasher, run, key).bytes(offender.key().raw()).finish();
 }
 
 }  // namespace testudo::swarm

@@ -84,8 +84,10 @@ struct Equivocation {
   bool verify(const RunId& run) const;
   Bytes encode() const;
   static Result<Equivocation> decode(ByteView bytes);
-  // Independent of the order of the two and of who reports it.
-  Digest digest(const RunId& run) const;
+  // Names the place: independent of which two of its payloads somebody holds, so that all honest members
+  // write the same.
+  Digest digest(const RunId& run) const { return digest(run, first.key, first.author); }
+  static Digest digest(const RunId& run, const PhaseKey& key, const PeerId& offender);
 };
 
 }  // namespace testudo::swarm

@@ -41,7 +41,8 @@ TEST_CASE("CenteredClip trains through three sign flippers of ten, plain averagi
     SimSwarm swarm({.founders = 5, .joiners = 5, .hostile = 3, .rounds = 60, .rule = rule});
     swarm.start_all();
     REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
-    // Under plain averaging everything grows until the attackers' values are refused: they need not be there at the end.
+    // Under plain averaging everything grows until the attackers' values are refused: they need not be there
+    // at the end.
     check_all_finished(swarm, rule == "mean" ? 7 : 10, 60);
     const auto evaluated = swarm.model()->evaluate(swarm.member(0).participant->parameters());
     REQUIRE(evaluated.has_value());

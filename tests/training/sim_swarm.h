@@ -12,6 +12,7 @@
 #include "net/async/sim_scheduler.h"
 #include "net/sim/sim_network.h"
 #include "net/storage/memory_storage.h"
+#include "tests/training/tampering_host.h"
 #include "training/round/participant.h"
 #include "training/synthetic_model.h"
 
@@ -60,6 +61,8 @@ class SimSwarm {
   struct Member final : ParticipantObserver {
     net::SimHost* host = nullptr;
     bool hostile = false;
+    Tamper tamper;  // set before start(): lies on the wire
+    std::unique_ptr<TamperingHost> tampering;
     net::MemoryStorage storage;
     std::unique_ptr<dht::Dht> dht;
     std::unique_ptr<Participant> participant;
@@ -117,11 +120,13 @@ class SimSwarm {
   void start(std::size_t i) {
     Member& member = *members_[i];
     if (!member.host->is_up()) network_.restart(*member.host);
+    member.tampering =
+        std::make_unique<TamperingHost>(*member.host, member.tamper ? member.tamper : honest());
     member.dht = std::make_unique<dht::Dht>(*member.host, dht::DhtOptions{});
     std::shared_ptr<Model> own = model();
     if (member.hostile) own = std::make_shared<SignFlippingModel>(own);
     member.participant =
-        std::make_unique<Participant>(*member.host, *member.dht, member.storage, manifest_, own, model(),
+        std::make_unique<Participant>(*member.tampering, *member.dht, member.storage, manifest_, own, model(),
                                       member, ParticipantOptions{.evaluate_every = 5});
     member.tasks = std::make_unique<net::TaskGroup>(scheduler_);
     member.ended.reset();
@@ -173,6 +178,11 @@ class SimSwarm {
   }
 
  private:
+  static Tamper honest() {
+    return [](const net::PeerId&, const std::string&, TamperedFrame frame) {
+      return std::optional(std::move(frame));
+    };
+  }
   static net::Task<void> run_member(Member& member, net::PeerAddress bootstrap) {
     std::vector<net::PeerAddress> peers;
     peers.push_back(std::move(bootstrap));

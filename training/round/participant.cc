@@ -271,9 +271,11 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
 void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
   for (const swarm::Removal& removal : outcome.removed) {
     observer_.on_removed(removal, outcome.round);
-    broadcaster_->drop_evidence(removal.peer);
     ballot_.forget(removal.peer);
-    if (is_ban(removal.fault)) host_.ban(removal.peer);
+    if (is_ban(removal.fault)) {
+      host_.ban(removal.peer);
+      broadcaster_->drop_evidence(removal.peer);
+    }
     if (removal.peer == self_) {
       spdlog::warn("this member lost its seat in round {}: {}", outcome.round.value(), name(removal.fault));
     } else {

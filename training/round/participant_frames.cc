@@ -182,7 +182,9 @@ std::vector<swarm::Admission> Participant::Impl::fresh_applications() const {
   std::vector<swarm::Admission> fresh;
   for (const auto& [peer, applicant] : applicants_) {
     const bool heard = applicant.heard + application_lifetime >= scheduler_.now();
-    if (heard && !chain().roster().contains(peer) && !chain().roster().is_banned(peer) &&
+    // Nobody vouches for whom it can show to have lied.
+    const bool liar = broadcaster_->evidence().contains(peer);
+    if (heard && !liar && !chain().roster().contains(peer) && !chain().roster().is_banned(peer) &&
         fresh.size() < application_limit) {
       fresh.push_back({peer, applicant.client_mode});
     }

@@ -305,6 +305,10 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
   for (const PeerId& member : alive_) {
     if (!set.contains(member) && phase != Phase::commit) remove(member, Fault::silent);
   }
+  const swarm::PhaseKey place{setup_.round, setup_.attempt, phase};
+  for (const PeerId& liar : broadcaster_.contradicted()) {
+    remove(liar, Fault::equivocation, swarm::Equivocation::digest(setup_.rules->run, place, liar));
+  }
   alive_ = authors(set);
   anchor_ = scheduler_.now();
   lost_ = !set.contains(self_);
