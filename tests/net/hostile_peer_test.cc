@@ -1,0 +1,238 @@
+// A host among peers who speak something else, stop half-way, or lie: each costs them their connection, us
+// one line that names them, and nobody else anything.
+#include "net/services/identify.h"
+#include "net/services/ping.h"
+#include "tests/net/network_testing.h"
+
+using namespace testudo;
+using namespace testudo::net;
+using namespace testudo::net::testing;
+
+namespace {
+
+// A raw TCP connection to a host: says what it is told, and keeps what it hears.
+struct RawPeer : TcpSocket::Sink {
+  TcpTransport& transport;
+  std::unique_ptr<TcpSocket> socket;
+  Bytes heard;
+  bool closed = false;
+
+  explicit RawPeer(TcpTransport& t) : transport(t) {}
+  std::size_t on_bytes(MutableByteView bytes) override {
+    append(heard, bytes);
+    return bytes.size();
+  }
+  void on_writable() override {}
+  void on_closed(Error) override { closed = true; }
+
+  void dial(LibuvScheduler& scheduler, const Multiaddr& address) {
+    auto connected = wait_for(scheduler, transport.connect(address, 5s));
+    REQUIRE(connected.has_value());
+    socket = *std::move(connected);
+    socket->start(*this);
+  }
+  void say(ByteView bytes) {
+    if (socket->is_open()) append(socket->output(), bytes);
+  }
+};
+
+struct Scene {
+  LibuvScheduler scheduler;
+  std::vector<std::string> events;
+  TcpTransport transport{scheduler};
+  std::unique_ptr<NetworkHost> host;
+  std::unique_ptr<NetworkHost> friend_of_it;
+  std::unique_ptr<PingService> ping_service;
+
+  explicit Scene(NetworkHostOptions options = {}) {
+    options.on_event = [this](const std::string& line) { events.push_back(line); };
+    host = make_host(scheduler, 1, std::move(options));
+    ping_service = std::make_unique<PingService>(*host);
+    friend_of_it = make_host(scheduler, 2);
+    friend_of_it->peer_store().add_addresses(host->id(), host->addresses(), PeerStore::Source::user);
+  }
+  ~Scene() {
+    ping_service.reset();
+    host.reset();
+    friend_of_it.reset();
+  }
+  bool still_works() { return wait_for(scheduler, ping(*friend_of_it, host->id())).has_value(); }
+};
+
+}  // namespace
+
+TEST_CASE("garbage instead of a handshake closes the connection, names the address, and the host goes on") {
+  Scene scene;
+  const std::vector<Bytes> openings{to_bytes("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Bytes(5000, 0xff),
+                                    Bytes(100, 0),
+                                    to_bytes(std::string_view("\x13/multistream/1.0.0\n\xff\xff\x7f"))};
+  for (const Bytes& opening : openings) {
+    RawPeer peer(scene.transport);
+    peer.dial(scene.scheduler, scene.host->addresses().front());
+    scene.events.clear();
+    peer.say(opening);
+    REQUIRE(run_until(scene.scheduler, [&] { return peer.closed; }));
+    REQUIRE(scene.events.size() == 1);
+    CHECK(scene.events[0].find("/ip4/127.0.0.1/tcp/") != std::string::npos);
+    CHECK(scene.events[0].find("agreeing on /noise") != std::string::npos);
+  }
+  CHECK(scene.still_works());
+  CHECK(scene.host->pending_handshakes() == 0);
+}
+
+TEST_CASE("a peer that goes away at any byte of a handshake leaves nothing behind") {
+  Scene scene;
+  Bytes script = Multistream::propose("/noise").take_output();
+  const auto identity = key(7);
+  NoiseHandshake noise(crypto::NoiseRole::initiator, identity, std::nullopt, {});
+  append(script, noise.take_output());
+  for (std::size_t cut = 0; cut <= script.size(); cut += 5) {
+    RawPeer peer(scene.transport);
+    peer.dial(scene.scheduler, scene.host->addresses().front());
+    peer.say(ByteView(script).first(cut));
+    run_until(scene.scheduler, [&] { return scene.host->pending_handshakes() > 0; });
+    peer.socket->close();
+    REQUIRE(run_until(scene.scheduler, [&] { return scene.host->pending_handshakes() == 0; }));
+  }
+  CHECK(scene.still_works());
+}
+
+TEST_CASE("half-open handshakes are bounded, and those beyond are refused at once") {
+  Scene scene({.max_pending_handshakes = 3});
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (int i = 0; i < 6; ++i) {
+    peers.push_back(std::make_unique<RawPeer>(scene.transport));
+    peers.back()->dial(scene.scheduler, scene.host->addresses().front());
+  }
+  REQUIRE(run_until(scene.scheduler, [&] {
+    return std::ranges::count_if(peers, [](const auto& peer) { return peer->closed; }) == 3;
+  }));
+  CHECK(scene.host->pending_handshakes() == 3);
+  CHECK(scene.events.size() == 3);
+  CHECK(scene.events[0].find("too many handshakes at once") != std::string::npos);
+  peers.clear();
+  REQUIRE(run_until(scene.scheduler, [&] { return scene.host->pending_handshakes() == 0; }));
+  CHECK(scene.still_works());
+}
+
+namespace {
+
+// A peer that is who it says it is, and then speaks Yamux as it likes.
+struct RogueMember : RawPeer {
+  crypto::KeyPair identity = key(66);
+  Upgrade upgrade{identity, {.role = crypto::NoiseRole::initiator, .expected = std::nullopt}};
+  std::optional<FrameSealer> sealer;
+
+  using RawPeer::RawPeer;
+  std::size_t on_bytes(MutableByteView bytes) override {
+    if (sealer) return bytes.size();
+    const auto taken = upgrade.receive(bytes);
+    REQUIRE(taken.has_value());
+    say(upgrade.take_output());
+    if (upgrade.done()) sealer.emplace(upgrade.take().sealer);
+    return *taken;
+  }
+  void join(LibuvScheduler& scheduler, Host& host) {
+    dial(scheduler, host.addresses().front());
+    say(upgrade.take_output());
+    REQUIRE(run_until(scheduler, [&] { return host.is_connected(identity.peer_id()); }));
+  }
+  void say_sealed(ByteView plain) {
+    Bytes out;
+    REQUIRE(sealer->append_frame(out, plain, {}).has_value());
+    say(out);
+  }
+};
+
+Bytes mux_frame(std::uint8_t type, std::uint16_t flags, std::uint32_t stream, std::uint32_t length) {
+  Bytes out{0, type};
+  append_be(out, flags, 2);
+  append_be(out, stream, 4);
+  append_be(out, length, 4);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a member that breaks Yamux loses its connection, with its name in the reason") {
+  Scene scene;
+  for (const Bytes& frame : {mux_frame(0, 1, 1, 0xffff'ffff), mux_frame(9, 0, 0, 0), mux_frame(2, 2, 0, 99)}) {
+    RogueMember rogue(scene.transport);
+    rogue.join(scene.scheduler, *scene.host);
+    scene.events.clear();
+    rogue.say_sealed(frame);
+    REQUIRE(run_until(scene.scheduler, [&] { return rogue.closed; }));
+    REQUIRE_FALSE(scene.events.empty());
+    CHECK(scene.events[0].find(key(66).peer_id().to_text()) != std::string::npos);
+    CHECK(scene.events[0].find("yamux") != std::string::npos);
+  }
+  CHECK(scene.still_works());
+}
+
+TEST_CASE("a sealed frame that was tampered with ends the connection") {
+  Scene scene;
+  RogueMember rogue(scene.transport);
+  rogue.join(scene.scheduler, *scene.host);
+  rogue.say(Bytes{0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20});
+  REQUIRE(run_until(scene.scheduler, [&] { return rogue.closed; }));
+  CHECK(scene.still_works());
+}
+
+TEST_CASE("streams that say nonsense, are cut off or reset in the negotiation harm nobody") {
+  Scene scene;
+  RogueMember rogue(scene.transport);
+  rogue.join(scene.scheduler, *scene.host);
+  const auto stream_saying = [&](std::uint32_t id, const Bytes& bytes, std::uint16_t then) {
+    Bytes all = mux_frame(0, 1, id, static_cast<std::uint32_t>(bytes.size()));
+    append(all, bytes);
+    if (then != 0) append(all, mux_frame(1, then, id, 0));
+    rogue.say_sealed(all);
+  };
+  Bytes proposal = Multistream::propose(kPingProtocol).take_output();
+  std::uint32_t id = 1;
+  for (std::size_t cut = 0; cut <= proposal.size(); cut += 3, id += 2) {
+    const Bytes part(proposal.begin(), proposal.begin() + static_cast<std::ptrdiff_t>(cut));
+    stream_saying(id, part, cut % 2 == 0 ? 4 : 8);
+  }
+  stream_saying(id += 2, Bytes(300, 0xee), 0);
+  append(proposal, as_bytes("half a ping"));
+  stream_saying(id += 2, proposal, 4);
+  const Bytes unknown = Multistream::propose("/no/such/thing").take_output();
+  stream_saying(id += 2, unknown, 0);
+  CHECK(scene.still_works());
+  CHECK(scene.host->is_connected(key(66).peer_id()));
+}
+
+TEST_CASE("a flood of streams is cut at the limit while other peers are served") {
+  Scene scene;
+  RogueMember rogue(scene.transport);
+  rogue.join(scene.scheduler, *scene.host);
+  for (std::uint32_t id = 1; id < 8000; id += 2) rogue.say_sealed(mux_frame(1, 1, id, 0));
+  CHECK(scene.still_works());
+  CHECK(scene.host->is_connected(key(66).peer_id()));
+}
+
+TEST_CASE("an identify message that is too long or of someone else changes nothing") {
+  Scene scene;
+  IdentifyService identify_service(*scene.host);
+  RogueMember rogue(scene.transport);
+  rogue.join(scene.scheduler, *scene.host);
+  std::uint32_t id = 1;
+  const auto push = [&](const Bytes& message) {
+    Bytes bytes = Multistream::propose(kIdentifyPushProtocol).take_output();
+    append(bytes, message);
+    Bytes all = mux_frame(0, 1 | 4, id, static_cast<std::uint32_t>(bytes.size()));
+    id += 2;
+    append(all, bytes);
+    rogue.say_sealed(all);
+  };
+  push({0xff, 0xff, 0x03});                 // 65 KiB announced
+  push({0x05, 0x1a, 0x7f, 'x', 'y', 'z'});  // a field beyond the message
+  Bytes foreign{0x26, 0x0a, 0x24};
+  append(foreign, key(5).public_key().to_protobuf());
+  push(foreign);
+  push({0x04, 0x1a, 0x02, '/', 'x'});  // a good one: only this counts
+  REQUIRE(
+      run_until(scene.scheduler, [&] { return scene.host->peer_store().speaks(key(66).peer_id(), "/x"); }));
+  CHECK(scene.still_works());
+}
