@@ -156,7 +156,8 @@ Bytes mux_frame(std::uint8_t type, std::uint16_t flags, std::uint32_t stream, st
 
 TEST_CASE("a member that breaks Yamux loses its connection, with its name in the reason") {
   Scene scene;
-  for (const Bytes& frame : {mux_frame(0, 1, 1, 0xffff'ffff), mux_frame(9, 0, 0, 0), mux_frame(2, 2, 0, 99)}) {
+  for (const Bytes& frame :
+       {mux_frame(0, 1, 1, 0xffff'ffff), mux_frame(9, 0, 0, 0), mux_frame(2, 2, 0, 99)}) {
     RogueMember rogue(scene.transport);
     rogue.join(scene.scheduler, *scene.host);
     scene.events.clear();
