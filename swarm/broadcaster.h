@@ -33,6 +33,8 @@ class Broadcaster {
   std::vector<PeerId> contradicted() const { return machine_->contradicted(); }
   // A frame from a member of the run. False when it is malformed or wrongly signed.
   bool receive(const PeerId& from, const BroadcastFrame& frame, std::size_t size);
+  // Whether somebody has begun a phase that this member has not.
+  bool heard_of(const PhaseKey& key) const { return early_.contains(key); }
   // Frames of phases before this position are forgotten.
   void forget_before(RoundNumber round, Attempt attempt);
 

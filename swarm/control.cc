@@ -19,7 +19,8 @@ struct WireHello {
   std::uint64_t height = 0;
   bool application = false;
   bool client_mode = false;
-  MSGPACK_DEFINE_ARRAY(height, application, client_mode)
+  bool looking_on = false;
+  MSGPACK_DEFINE_ARRAY(height, application, client_mode, looking_on)
 };
 
 // One byte says what follows.
@@ -46,7 +47,8 @@ Bytes encode_control(const ControlFrame& frame) {
     return frame_of(Kind::certificate, certificate->encode());
   }
   const auto& hello = std::get<HelloFrame>(frame);
-  return frame_of(Kind::hello, net::pack(WireHello{hello.height, hello.application, hello.client_mode}));
+  return frame_of(Kind::hello,
+                  net::pack(WireHello{hello.height, hello.application, hello.client_mode, hello.looking_on}));
 }
 
 Result<ControlFrame> decode_control(ByteView bytes) {
@@ -70,7 +72,7 @@ Result<ControlFrame> decode_control(ByteView bytes) {
     }
     case Kind::hello: {
       TRY(WireHello wire, net::unpack<WireHello>(body));
-      return ControlFrame(HelloFrame{wire.height, wire.application, wire.client_mode});
+      return ControlFrame(HelloFrame{wire.height, wire.application, wire.client_mode, wire.looking_on});
     }
   }
   return fail(ErrorCode::protocol, "unknown control frame " + std::to_string(bytes[0]));

@@ -21,6 +21,8 @@ struct HelloFrame {
   std::uint64_t height = 0;
   bool application = false;  // the sender has no seat and asks for one
   bool client_mode = false;
+  // The sender takes no part in the attempt at this height: it was restarted in it, or lost touch.
+  bool looking_on = false;
 };
 
 using ControlFrame = std::variant<BroadcastFrame, VoteFrame, Certificate, HelloFrame>;

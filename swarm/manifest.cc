@@ -56,13 +56,15 @@ struct ManifestWire {
   float g_max = 0;
   double hostile_share = 0;
   std::uint32_t group_max = 0;
+  std::uint32_t start_members = 0;
   double growth_cap = 0;
   std::uint32_t challenge_limit = 0;
   std::uint32_t delta_ms = 0, compute_deadline_ms = 0, exchange_deadline_ms = 0;
   MSGPACK_DEFINE(version, name, author, founders, model, dataset, dataset_digest, seed, initial_parameters,
                  parameter_count, samples, last_round, optimizer, momentum, weight_decay, nesterov,
                  gradient_norm_limit, learning_rate, codec, rule, tau, g_max, hostile_share, group_max,
-                 growth_cap, challenge_limit, delta_ms, compute_deadline_ms, exchange_deadline_ms)
+                 start_members, growth_cap, challenge_limit, delta_ms, compute_deadline_ms,
+                 exchange_deadline_ms)
 };
 
 struct SignedWire {
@@ -105,6 +107,7 @@ Result<Manifest> decode_manifest(ByteView bytes) {
   manifest.g_max = wire.g_max;
   manifest.hostile_share = wire.hostile_share;
   manifest.group_max = wire.group_max;
+  manifest.start_members = wire.start_members;
   manifest.growth_cap = wire.growth_cap;
   manifest.challenge_limit = wire.challenge_limit;
   manifest.delta_ms = wire.delta_ms;
@@ -185,6 +188,7 @@ Result<void> check_swarm(const Manifest& manifest) {
   TRY_VOID(check_real("hostile_share", manifest.hostile_share > 0 && manifest.hostile_share < 0.5,
                       "above 0 and below 0.5: no rule survives a hostile half"));
   TRY_VOID(check_integer("group_max", manifest.group_max, 1, max_members));
+  TRY_VOID(check_integer("start_members", manifest.start_members, 1, manifest.group_max));
   TRY_VOID(check_real("growth_cap", manifest.growth_cap >= 0 && manifest.growth_cap <= 1, "between 0 and 1"));
   TRY_VOID(check_integer("challenge_limit", manifest.challenge_limit, 1, max_challenges));
   TRY_VOID(check_integer("delta_ms", manifest.delta_ms, min_delta_ms, max_delta_ms));
@@ -224,6 +228,7 @@ Bytes Manifest::encode() const {
   wire.g_max = g_max;
   wire.hostile_share = hostile_share;
   wire.group_max = group_max;
+  wire.start_members = start_members;
   wire.growth_cap = growth_cap;
   wire.challenge_limit = challenge_limit;
   wire.delta_ms = delta_ms;

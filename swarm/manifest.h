@@ -49,6 +49,7 @@ struct Manifest {
 
   double hostile_share = 1.0 / 3;  // f: the hostile share of the vote that the run promises to survive
   std::uint32_t group_max = 64;
+  std::uint32_t start_members = 1;    // the first round waits until so many are there, applicants included
   double growth_cap = 0.5;            // admissions a round, as a share of the roster (at least one)
   std::uint32_t challenge_limit = 2;  // a challenger and round
 

@@ -211,6 +211,7 @@ void visit_fields(AnyManifest& m, Visit visit) {
   visit("aggregation", "g_max", m.g_max);
   visit("swarm", "hostile_share", m.hostile_share);
   visit("swarm", "group_max", m.group_max);
+  visit("swarm", "start_members", m.start_members);
   visit("swarm", "growth_cap", m.growth_cap);
   visit("swarm", "challenge_limit", m.challenge_limit);
   visit("timing", "delta_ms", m.delta_ms);

@@ -108,7 +108,8 @@ TEST_CASE(
     "it") {
   ProcessTest test;
   const auto [node, address] = test.bootstrap();
-  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "1000000"});
+  const std::string run =
+      test.new_run({"--bootstrap", address, "--rounds", "1000000", "--start-members", "1"});
   auto founder = test.join(run, address, "founder");
   REQUIRE(founder->wait([&] { return founder->last_round() >= 3; }));
   founder->signal(SIGINT);
@@ -124,11 +125,12 @@ TEST_CASE(
 TEST_CASE("a data directory that belongs to another run is refused, exit 1") {
   ProcessTest test;
   const auto [node, address] = test.bootstrap();
-  const std::string first = test.new_run({"--bootstrap", address, "--rounds", "3"});
+  const std::string first = test.new_run({"--bootstrap", address, "--rounds", "3", "--start-members", "1"});
   const auto done = test.join(first, address, "founder");
   REQUIRE(done->wait_end());
   CHECK(done->exit_code() == 0);
-  const std::string second = test.new_run({"--bootstrap", address, "--rounds", "3", "--name", "second"});
+  const std::string second =
+      test.new_run({"--bootstrap", address, "--rounds", "3", "--start-members", "1", "--name", "second"});
   const auto refused = test.join(second, address, "founder");
   REQUIRE(refused->wait_end());
   CAPTURE(refused->errors());
@@ -139,7 +141,7 @@ TEST_CASE("a data directory that belongs to another run is refused, exit 1") {
 TEST_CASE("a run whose last round is past ends at once when joined again") {
   ProcessTest test;
   const auto [node, address] = test.bootstrap();
-  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "3"});
+  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "3", "--start-members", "1"});
   for (int time = 0; time < 2; ++time) {
     const auto founder = test.join(run, address, "founder");
     REQUIRE(founder->wait_end());
@@ -155,9 +157,26 @@ TEST_CASE("centered_clip bounds an attack that ruins the mean") {
   std::map<std::string, double> loss;
   for (const std::string rule : {"centered_clip", "mean"}) {
     const std::string founder_folder = "founder-" + rule;
-    const auto made = test.run({"run", "new", "--model", "synthetic", "--parameters", "500", "--data",
-                                test.path(founder_folder), "--bootstrap", address, "--rounds", "60", "--rule",
-                                rule, "--gradient-norm-limit", "20", "--delta", "0.1"});
+    const auto made = test.run({"run",
+                                "new",
+                                "--model",
+                                "synthetic",
+                                "--parameters",
+                                "500",
+                                "--data",
+                                test.path(founder_folder),
+                                "--bootstrap",
+                                address,
+                                "--rounds",
+                                "60",
+                                "--rule",
+                                rule,
+                                "--start-members",
+                                "4",
+                                "--gradient-norm-limit",
+                                "20",
+                                "--delta",
+                                "0.1"});
     REQUIRE(made->lines.size() == 1);
     const std::string run = made->lines[0];
     std::vector<std::unique_ptr<Process>> members;

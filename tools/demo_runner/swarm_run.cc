@@ -130,6 +130,7 @@ class Swarm {
     set("--rule", settings_.rule);
     set("--rounds", std::to_string(settings_.rounds));
     set("--samples", std::to_string(samples));
+    set("--start-members", std::to_string(settings_.members));
     set("--codec", "int8");
     // Well below an honest gradient's norm (about 1): what three attackers can add to the average is then
     // smaller than what seven honest members agree on.

@@ -205,6 +205,12 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
   command->add_option("--group-max", manifest.group_max, "Members of a group at most")
       ->capture_default_str()
       ->group("Protocol");
+  manifest.start_members = 2;
+  command
+      ->add_option("--start-members", manifest.start_members,
+                   "Members that must be there before the first round; 1: start alone")
+      ->capture_default_str()
+      ->group("Protocol");
   command->add_option("--growth-cap", manifest.growth_cap, "Admissions a round, as a share of the members")
       ->capture_default_str()
       ->group("Protocol");
@@ -264,6 +270,7 @@ Json manifest_json(const swarm::Manifest& manifest) {
           {"g_max", manifest.g_max},
           {"hostile_share", manifest.hostile_share},
           {"group_max", manifest.group_max},
+          {"start_members", manifest.start_members},
           {"growth_cap", manifest.growth_cap},
           {"challenge_limit", manifest.challenge_limit},
           {"delta_ms", manifest.delta_ms},

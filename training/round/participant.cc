@@ -85,6 +85,7 @@ Task<Result<void>> Participant::Impl::run() {
   tasks_.spawn(repeat_loop());
   tasks_.spawn(report_loop());
   traffic_before_ = host_.traffic();
+  progress_ = scheduler_.now();
   while (chain().next_round() <= swarm::RoundNumber(manifest().last_round)) {
     if (certificate_) {
       co_await adopt(std::move(*certificate_), nullptr, nullptr, scheduler_.now());
@@ -105,22 +106,41 @@ Task<Result<void>> Participant::Impl::run() {
   co_return Result<void>{};
 }
 
-// The first round of this process waits for the founders, so that they need not void it.
+// The first round of this process waits for the founders, so that they need not void it; the first round of
+// the run also for as many members as it wants to start with. Whoever hears that others have begun begins,
+// too.
 Task<void> Participant::Impl::wait_for_start() {
   const net::TimePoint grace = scheduler_.now() + startup_grace;
   net::Timer timer = scheduler_.at(grace, [this] { changed_.pulse(); });
   while (!certificate_ && !ahead_) {
-    const auto& members = chain().roster().members();
-    const bool all = std::ranges::all_of(
-        members, [this](const auto& member) { return member.id == self_ || host_.is_connected(member.id); });
-    const bool founders =
-        !chain().roster().founding() || 2 * connected_founders() > chain().roster().founders().size();
-    if (all || (founders && scheduler_.now() >= grace)) break;
-    say_waiting("waiting for the founders: " + std::to_string(connected_founders()) + " of " +
-                std::to_string(chain().roster().founders().size()) + " connected");
+    const swarm::PhaseKey first{chain().next_round(), chain().next_attempt(), swarm::Phase::commit};
+    if (broadcaster_->heard_of(first)) break;
+    const std::string missing = missing_to_start(scheduler_.now() >= grace);
+    if (missing.empty()) break;
+    say_waiting(missing);
     co_await changed_.wait();
   }
   started_ = true;
+}
+
+// What the first round of this process still waits for; nothing when it can begin.
+std::string Participant::Impl::missing_to_start(bool after_grace) const {
+  std::string founders = missing_founders();
+  if (!founders.empty()) return founders;
+  const auto& members = chain().roster().members();
+  const auto there = static_cast<std::size_t>(std::ranges::count_if(
+      members, [this](const auto& member) { return member.id == self_ || host_.is_connected(member.id); }));
+  if (there < members.size() && !after_grace) {
+    return "waiting for members: " + std::to_string(there) + " of " + std::to_string(members.size()) +
+           " connected";
+  }
+  const std::size_t wanted = manifest().start_members;
+  const std::size_t together = there + fresh_applications().size();
+  if (chain().height() == 0 && together < wanted) {
+    return "waiting for members: " + std::to_string(together) + " of the " + std::to_string(wanted) +
+           " that the run starts with are here; others join with the same run id";
+  }
+  return {};
 }
 
 Task<void> Participant::Impl::attempt() {
@@ -134,8 +154,10 @@ Task<void> Participant::Impl::attempt() {
   exchange_->enter(position.round, position.attempt);
   // After a restart within the attempt this member may have signed messages in it that it does not remember,
   // and must not sign others: it looks on and follows.
-  bool spectator = ledger_->entered() == position;
-  if (!spectator) {
+  spectator_ = ledger_->entered() == position;
+  if (spectator_) {
+    send_to_members(hello());
+  } else {
     auto remembered = ledger_->remember_entered(position);
     if (!remembered) {
       spdlog::error("cannot write to the data directory: {}; trying again", remembered.error().message);
@@ -158,17 +180,18 @@ Task<void> Participant::Impl::attempt() {
               model_, *broadcaster_, *exchange_);
   std::optional<Result<Round::Result>> result;
   net::TaskGroup group(scheduler_);
-  if (!spectator) group.spawn(run_round(round, result, changed_));
+  if (!spectator_) group.spawn(run_round(round, result, changed_));
   bool voted = ledger_->voted() && ledger_->voted()->round == position.round &&
                ledger_->voted()->attempt == position.attempt;
   if (voted) (void)vote(*ledger_->voted());
   look_for_certificate();
 
   while (true) {
-    if (result && !voted && !spectator && !certificate_) {
+    if (result && !voted && !spectator_ && !certificate_) {
       if (!*result) {
         spdlog::warn("round {}: {}; following the others", position.round.value(), result->error().message);
-        spectator = true;
+        spectator_ = true;
+        send_to_members(hello());
       } else {
         auto remembered = vote((*result)->outcome);
         voted = remembered.has_value();
@@ -176,7 +199,9 @@ Task<void> Participant::Impl::attempt() {
           spdlog::error("cannot write to the data directory: {}; not voting yet", remembered.error().message);
       }
     }
-    if (spectator && !voted && !certificate_) {
+    // So many others are out of this attempt that it cannot be applied any more.
+    if (!voted && !certificate_ && !spectator_ && hopeless()) spectator_ = true;
+    if (spectator_ && !voted && !certificate_) {
       vote_as_spectator(started);
       voted = ledger_->voted() && ledger_->voted()->round == position.round &&
               ledger_->voted()->attempt == position.attempt;
@@ -186,7 +211,7 @@ Task<void> Participant::Impl::attempt() {
       const bool lost =
           std::ranges::find(outcome.removed, self_, &swarm::Removal::peer) != outcome.removed.end();
       // The others were a little faster: what they certified is about to be ready here, too.
-      const bool own_is_near = outcome.kind == OutcomeKind::apply && !spectator && !result && !lost &&
+      const bool own_is_near = outcome.kind == OutcomeKind::apply && !spectator_ && !result && !lost &&
                                scheduler_.now() < certificate_time_ + manifest().exchange_deadline();
       if (!own_is_near) break;
     }
@@ -232,6 +257,8 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
     }
   }
   note_roster(outcome);
+  spectator_ = false;
+  progress_ = scheduler_.now();
   if (applied) {
     if (own != nullptr && own->state && !state) {
       spdlog::error("round {}: this member computed another state than the certified one; fetching that",

@@ -25,6 +25,7 @@ Task<void> Participant::Impl::ask_for_certificate(PeerId donor) {
   asking_ = false;
   if (fetched && !fetched->empty()) {
     receive_certificate(donor, std::move(fetched->front()));
+    if (fetched->size() > 1) claim_ahead(donor);  // the rest at once, when the attempt has ended
   } else {
     distrusted_[donor] = scheduler_.now() + distrust_time;
   }
@@ -97,7 +98,7 @@ Task<void> Participant::Impl::report_loop() {
 Task<void> Participant::Impl::finish() {
   reports_.close();
   const net::TimePoint limit = scheduler_.now() + options_.linger;
-  send_to_members(swarm::HelloFrame{chain().height(), false, options_.client_mode});
+  send_to_members(hello());
   net::Timer timer = scheduler_.at(limit, [this] { changed_.pulse(); });
   while (true) {
     const bool level = std::ranges::all_of(chain().roster().members(), [this](const auto& member) {

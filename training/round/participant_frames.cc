@@ -49,11 +49,36 @@ void Participant::Impl::vote_as_spectator(net::TimePoint attempt_started) {
       return;
     }
   }
-  if (scheduler_.now() >= attempt_started + worst_attempt_time(manifest(), hostile_count())) {
+  if (hopeless() || scheduler_.now() >= attempt_started + worst_attempt_time(manifest(), hostile_count())) {
     auto voted = vote(nothing);
     if (!voted)
       spdlog::error("cannot write to the data directory: {}; not voting yet", voted.error().message);
   }
+}
+
+// Whether those that neither look on nor signed a VOID cannot apply this attempt without the others. A VOID
+// is always safe to sign for who has signed nothing yet; this says when waiting is of no use.
+bool Participant::Impl::hopeless() const {
+  std::set<PeerId> out;
+  for (const auto& [peer, height] : looking_on_) {
+    if (height == chain().height()) out.insert(peer);
+  }
+  if (spectator_) out.insert(self_);
+  for (const auto& tally :
+       ballot_.tallies(chain().roster(), chain().next_round(), chain().next_attempt(), chain().head())) {
+    if (tally.outcome.kind != OutcomeKind::voided) continue;
+    for (const auto& vote : tally.votes) out.insert(vote.signer);
+  }
+  std::vector<PeerId> rest;
+  for (const auto& member : chain().roster().members()) {
+    if (!out.contains(member.id)) rest.push_back(member.id);
+  }
+  return !swarm::is_quorum(chain().roster(), rest, rest);
+}
+
+swarm::HelloFrame Participant::Impl::hello() const {
+  const bool finished = chain().next_round() > swarm::RoundNumber(manifest().last_round);
+  return {chain().height(), !finished && !seated(), options_.client_mode, spectator_};
 }
 
 void Participant::Impl::look_for_certificate() {
@@ -71,13 +96,13 @@ void Participant::Impl::receive(const PeerId& from, const Bytes& header) {
     spdlog::warn("round frame from {}: {}", from.to_text(), frame.error().message);
     return;
   }
-  if (auto* hello = std::get_if<swarm::HelloFrame>(&*frame)) {
-    receive_hello(from, *hello);
+  if (auto* greeting = std::get_if<swarm::HelloFrame>(&*frame)) {
+    receive_hello(from, *greeting);
   } else if (auto* certificate = std::get_if<Certificate>(&*frame)) {
     receive_certificate(from, std::move(*certificate));
   } else if (!chain().roster().contains(from)) {
     // Votes and broadcasts are the members'. Somebody this ledger does not know yet may be ahead of it.
-    send(from, swarm::HelloFrame{chain().height(), false, options_.client_mode});
+    send(from, hello());
   } else if (auto* vote = std::get_if<swarm::VoteFrame>(&*frame)) {
     receive_vote(from, *vote);
   } else {
@@ -94,7 +119,7 @@ void Participant::Impl::receive_vote(const PeerId& from, const swarm::VoteFrame&
   const std::pair position(frame.outcome.round, frame.outcome.attempt);
   const std::pair here(chain().next_round(), chain().next_attempt());
   if (position < here) {
-    send(from, swarm::HelloFrame{chain().height(), false, options_.client_mode});
+    send(from, hello());
     return;
   }
   if (!ballot_.add(frame)) spdlog::warn("vote from {}: wrong signature", from.to_text());
@@ -118,16 +143,17 @@ void Participant::Impl::receive_certificate(const PeerId& from, Certificate cert
   changed_.pulse();
 }
 
-void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFrame& hello) {
-  heights_[from] = hello.height;
+void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFrame& frame) {
+  heights_[from] = frame.height;
   if (heights_.size() > applicants_limit) heights_.erase(heights_.begin());
-  if (hello.application && (applicants_.contains(from) || applicants_.size() < applicants_limit)) {
-    applicants_[from] = {scheduler_.now(), hello.client_mode};
+  if (frame.looking_on && chain().roster().contains(from)) looking_on_[from] = frame.height;
+  if (frame.application && (applicants_.contains(from) || applicants_.size() < applicants_limit)) {
+    applicants_[from] = {scheduler_.now(), frame.client_mode};
   }
-  if (hello.height > chain().height()) {
+  if (frame.height > chain().height()) {
     claim_ahead(from);
-  } else if (hello.height < chain().height()) {
-    send(from, swarm::HelloFrame{chain().height(), false, options_.client_mode});
+  } else if (frame.height < chain().height()) {
+    send(from, hello());
   }
   changed_.pulse();
 }
@@ -152,27 +178,27 @@ Task<void> Participant::Impl::repeat_loop() {
     std::erase_if(applicants_, [this](const auto& entry) {
       return entry.second.heard + application_lifetime < scheduler_.now();
     });
-    if (finished || !seated()) {
-      const swarm::HelloFrame hello{chain().height(), !finished && !seated(), options_.client_mode};
+    // Who is without a seat, or has finished, says where it stands; so does a member that sees no progress.
+    if (finished || !seated() || progress_ + 2 * repeat_every < scheduler_.now()) {
       std::set<PeerId> to;
       for (const PeerId& peer : directory_.connected()) to.insert(peer);
       for (const auto& member : roster.members()) {
         if (host_.is_connected(member.id)) to.insert(member.id);
       }
       to.erase(self_);
-      for (const PeerId& peer : to) send(peer, hello);
-    } else if (ledger_->voted() && ledger_->voted()->round == chain().next_round() &&
-               ledger_->voted()->attempt == chain().next_attempt()) {
+      for (const PeerId& peer : to) send(peer, hello());
+    }
+    if (!finished && seated() && ledger_->voted() && ledger_->voted()->round == chain().next_round() &&
+        ledger_->voted()->attempt == chain().next_attempt()) {
       const swarm::Outcome& outcome = *ledger_->voted();
       const swarm::VoteFrame frame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome.digest())}};
       for (const auto& member : roster.members()) {
         if (member.id != self_ && host_.is_connected(member.id)) send(member.id, frame);
       }
     }
-    if (!finished && roster.founding() && 2 * connected_founders() <= roster.founders().size()) {
-      say_waiting("waiting for the founders: " + std::to_string(connected_founders()) + " of " +
-                  std::to_string(roster.founders().size()) +
-                  " connected; the run goes on when more than half are back");
+    if (!finished) {
+      const std::string reason = waiting_reason();
+      if (!reason.empty()) say_waiting(reason);
     }
     changed_.pulse();
   }
@@ -204,6 +230,22 @@ std::size_t Participant::Impl::connected_founders() const {
   return static_cast<std::size_t>(std::ranges::count_if(
       chain().roster().founders(),
       [this](const PeerId& founder) { return founder == self_ || host_.is_connected(founder); }));
+}
+
+std::string Participant::Impl::missing_founders() const {
+  const auto& roster = chain().roster();
+  if (!roster.founding() || 2 * connected_founders() > roster.founders().size()) return {};
+  return "waiting for the founders: " + std::to_string(connected_founders()) + " of " +
+         std::to_string(roster.founders().size()) +
+         " connected; the run goes on when more than half are back";
+}
+
+// Why no round can end at the moment; nothing when one can.
+std::string Participant::Impl::waiting_reason() const {
+  std::string founders = missing_founders();
+  if (!founders.empty()) return founders;
+  if (seated()) return {};
+  return directory_.connected().empty() ? "looking for members of the run" : "asking the members for a seat";
 }
 
 void Participant::Impl::say_waiting(const std::string& reason) {

@@ -94,9 +94,11 @@ class Participant::Impl {
   void receive(const PeerId& from, const Bytes& header);
   void receive_vote(const PeerId& from, const swarm::VoteFrame& frame);
   void receive_certificate(const PeerId& from, Certificate certificate);
-  void receive_hello(const PeerId& from, const swarm::HelloFrame& hello);
+  void receive_hello(const PeerId& from, const swarm::HelloFrame& frame);
   void look_for_certificate();
   Result<void> vote(swarm::Outcome outcome);
+  swarm::HelloFrame hello() const;
+  bool hopeless() const;
   void vote_as_spectator(net::TimePoint attempt_started);
 
   void send(const PeerId& to, const swarm::ControlFrame& frame);
@@ -105,6 +107,9 @@ class Participant::Impl {
   std::vector<swarm::Admission> fresh_applications() const;
   std::vector<swarm::Equivocation> accusations() const;
   std::size_t connected_founders() const;
+  std::string missing_founders() const;
+  std::string missing_to_start(bool after_grace) const;
+  std::string waiting_reason() const;
   void say_waiting(const std::string& reason);
   void note_roster(const swarm::Outcome& outcome);
 
@@ -135,6 +140,9 @@ class Participant::Impl {
   std::map<PeerId, net::TimePoint> distrusted_;  // who claimed that and had nothing to show, until when
   std::map<PeerId, Applicant> applicants_;
   std::map<PeerId, std::uint64_t> heights_;
+  std::map<PeerId, std::uint64_t> looking_on_;  // members that take no part in the attempt at this height
+  bool spectator_ = false;                      // whether this one is among them
+  net::TimePoint progress_;                     // of the last certificate, or of the start
   std::string waiting_;
   bool started_ = false;
   net::Event changed_;
