@@ -156,40 +156,44 @@ TEST_CASE("centered_clip bounds an attack that ruins the mean") {
   const auto [node, address] = test.bootstrap();
   std::map<std::string, double> loss;
   for (const std::string rule : {"centered_clip", "mean"}) {
-    const std::string founder_folder = "founder-" + rule;
-    const auto made = test.run({"run",
-                                "new",
-                                "--model",
-                                "synthetic",
-                                "--parameters",
-                                "500",
-                                "--data",
-                                test.path(founder_folder),
-                                "--bootstrap",
-                                address,
-                                "--rounds",
-                                "60",
-                                "--rule",
-                                rule,
-                                "--start-members",
-                                "4",
-                                "--gradient-norm-limit",
-                                "20",
-                                "--delta",
-                                "0.1"});
+    // All of them founders, the hostile one too: rounds take milliseconds here, and whoever asked for a seat
+    // might get it after the last one.
+    const std::vector<std::string> names = {"a-" + rule, "b-" + rule, "c-" + rule, "hostile-" + rule};
+    std::vector<std::string> command = {"run",
+                                        "new",
+                                        "--model",
+                                        "synthetic",
+                                        "--parameters",
+                                        "500",
+                                        "--data",
+                                        test.path(names[0]),
+                                        "--bootstrap",
+                                        address,
+                                        "--rounds",
+                                        "60",
+                                        "--rule",
+                                        rule,
+                                        "--start-members",
+                                        "4",
+                                        "--gradient-norm-limit",
+                                        "20"};
+    for (const std::string& name : names) {
+      const auto identity = test.run({"keygen", "--data", test.path(name)});
+      REQUIRE(identity->lines.size() == 1);
+      command.insert(command.end(), {"--founder", identity->lines[0]});
+    }
+    const auto made = test.run(command);
     REQUIRE(made->lines.size() == 1);
     const std::string run = made->lines[0];
     std::vector<std::unique_ptr<Process>> members;
-    members.push_back(test.join(run, address, founder_folder));
-    members.push_back(test.join(run, address, "second-" + rule));
-    members.push_back(test.join(run, address, "third-" + rule));
+    for (std::size_t i = 0; i < 3; ++i) members.push_back(test.join(run, address, names[i]));
     members.push_back(test.start_program(
-        "testudo-hostile", {run, "--bootstrap", address, "--data", test.path("hostile-" + rule), "--listen",
-                            "/ip4/127.0.0.1/tcp/0", "--json", "--attack", "sign_flip", "--scale", "1000",
-                            "--from-round", "15"}));
+        "testudo-hostile",
+        {run, "--bootstrap", address, "--data", test.path(names[3]), "--listen", "/ip4/127.0.0.1/tcp/0",
+         "--json", "--attack", "sign_flip", "--scale", "1000", "--from-round", "15"}));
     for (const auto& member : members) {
-      REQUIRE(member->wait_end());
       CAPTURE(member->errors());
+      REQUIRE(member->wait_end());
       CHECK(member->exit_code() == 0);
     }
     loss[rule] = members[0]->events("done").at(0).at("evaluation_loss");
