@@ -3,8 +3,8 @@
 // initial parameters) draw from. Not thread-safe; one owner each.
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "crypto/base/bytes.h"

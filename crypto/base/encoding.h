@@ -1,4 +1,5 @@
-// Text and integer encodings: hex, base58btc, RFC 4648 base32 (lower case, no padding), base36, unsigned varint.
+// Text and integer encodings: hex, base58btc, RFC 4648 base32 (lower case, no padding), base36, unsigned
+// varint.
 #pragma once
 
 #include <optional>

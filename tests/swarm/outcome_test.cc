@@ -207,8 +207,9 @@ TEST_CASE(
   CHECK_FALSE(is_quorum(roster, all, ids_of(founders)));  // the founder alone, against two that are there
   CHECK(is_quorum(roster, all, {founders[0].peer_id(), others[0].peer_id()}));
   CHECK(is_quorum(roster, ids_of(founders), ids_of(founders)));  // both others are dead
-  CHECK(is_quorum(roster, {founders[0].peer_id(), others[0].peer_id()}, ids_of(founders)));  // a tie is the founder's
-  CHECK(is_quorum(roster, {}, ids_of(founders)));                // nobody agreed on anything
+  CHECK(is_quorum(roster, {founders[0].peer_id(), others[0].peer_id()},
+                  ids_of(founders)));              // a tie is the founder's
+  CHECK(is_quorum(roster, {}, ids_of(founders)));  // nobody agreed on anything
 }
 
 TEST_CASE("with several founders more than half of them must sign, and a signer counts once") {
