@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "crypto/base/encoding.h"
@@ -39,6 +40,15 @@ Links::Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Ha
 Links::~Links() { host_.remove_handler(protocol_); }
 
 void Links::send(const PeerId& to, Frame frame) {
+  if (!outgoing_.contains(to) && outgoing_.size() >= limits_.peers) {
+    const auto idle =
+        std::ranges::find_if(outgoing_, [](const auto& entry) { return entry.second->queue.empty(); });
+    if (idle == outgoing_.end()) {
+      ++dropped_;
+      return;
+    }
+    forget(PeerId(idle->first));
+  }
   auto& outgoing = outgoing_[to];
   if (!outgoing) {
     outgoing = std::make_shared<Outgoing>(host_.scheduler(), to);

@@ -21,6 +21,8 @@ class Links {
     std::size_t blob_bytes = 0;
     // Frames that wait for one peer; more are dropped, oldest first (the agreed broadcast lives with losses).
     std::size_t queued_frames = 1024;
+    // Peers with a queue: anybody can make a new name and ask something. Idle ones make room first.
+    std::size_t peers = 512;
   };
   struct Frame {
     std::shared_ptr<const Bytes> header;

@@ -175,6 +175,7 @@ Task<void> Participant::Impl::repeat_loop() {
     co_await net::sleep_for(scheduler_, repeat_every);
     const bool finished = chain().next_round() > swarm::RoundNumber(manifest().last_round);
     const auto& roster = chain().roster();
+    std::erase_if(distrusted_, [this](const auto& entry) { return entry.second < scheduler_.now(); });
     std::erase_if(applicants_, [this](const auto& entry) {
       return entry.second.heard + application_lifetime < scheduler_.now();
     });
