@@ -29,7 +29,7 @@ net::TimePoint AgreedBroadcast::next_deadline() const {
 }
 
 void AgreedBroadcast::send(net::TimePoint now, Bytes payload) {
-  TESTUDO_CHECK(expects(self_id_) && !held_.contains(self_id_));
+  TESTUDO_CHECK(expects(self_id_) && !held_.contains(self_id_) && payload.size() <= setup_.max_payload);
   PhaseMessage message = PhaseMessage::sign(setup_.run, setup_.key, std::move(payload), self_);
   keep(message);
   output_.emplace_back(std::move(message));
@@ -39,18 +39,39 @@ void AgreedBroadcast::send(net::TimePoint now, Bytes payload) {
 bool AgreedBroadcast::receive(net::TimePoint now, const BroadcastFrame& frame) {
   if (const auto* message = std::get_if<PhaseMessage>(&frame)) return receive_message(now, *message);
   if (const auto* held = std::get_if<HeldMessage>(&frame)) return receive_held(now, *held);
+  const auto& bundle = std::get<RelayBundle>(frame);
+  // All of them before any is used: what is counted must also be relayed.
+  const bool fits =
+      std::ranges::all_of(bundle, [this](const Relayed& item) { return item.key() == setup_.key; });
+  if (!fits) return false;
   RelayBundle onward;
   bool useful = true;
-  for (const Relayed& relayed : std::get<RelayBundle>(frame)) {
-    if (relayed.key() != setup_.key) return false;
-    useful = receive_relayed(now, relayed, onward) && useful;
-  }
-  if (!onward.empty()) output_.emplace_back(std::move(onward));
+  for (const Relayed& relayed : bundle) useful = receive_relayed(now, relayed, onward) && useful;
+  relay(std::move(onward));
   return useful;
+}
+
+void AgreedBroadcast::relay(RelayBundle bundle) {
+  constexpr std::size_t frame_bytes = 128 * 1024;  // but for a single item that is larger
+  RelayBundle frame;
+  std::size_t bytes = 0;
+  for (Relayed& item : bundle) {
+    const auto* message = std::get_if<PhaseMessage>(&item.item);
+    const std::size_t size =
+        256 + 128 * setup_.expected.size() + (message != nullptr ? message->payload.size() : 0);
+    if (!frame.empty() && bytes + size > frame_bytes) {
+      output_.emplace_back(std::exchange(frame, {}));
+      bytes = 0;
+    }
+    bytes += size;
+    frame.push_back(std::move(item));
+  }
+  if (!frame.empty()) output_.emplace_back(std::move(frame));
 }
 
 bool AgreedBroadcast::receive_message(net::TimePoint now, const PhaseMessage& message) {
   if (message.key != setup_.key || !expects(message.author)) return false;
+  if (message.payload.size() > setup_.max_payload) return false;
   // Late ones count only when relayed; but two different ones are evidence whenever they come.
   const bool counts = slot(now) == 0 && !finished_;
   const auto known = held_.find(message.author);
@@ -59,7 +80,7 @@ bool AgreedBroadcast::receive_message(net::TimePoint now, const PhaseMessage& me
     return true;
   if (!message.verify(setup_.run)) return false;
   if (!counts) {
-    equivocations_.try_emplace(message.author, Equivocation{known->second.first, message});
+    equivocations_.try_emplace(message.author, Equivocation::between(known->second.first, message));
     return true;
   }
   keep(message);
@@ -72,7 +93,7 @@ bool AgreedBroadcast::keep(const PhaseMessage& message) {
   if (fresh) return true;
   if (known->second.second || known->second.first.payload == message.payload) return false;
   known->second.second = message;
-  equivocations_.try_emplace(message.author, Equivocation{known->second.first, message});
+  equivocations_.try_emplace(message.author, Equivocation::between(known->second.first, message));
   return true;
 }
 
@@ -128,14 +149,14 @@ bool AgreedBroadcast::receive_relayed(net::TimePoint now, const Relayed& relayed
   const auto* message = std::get_if<PhaseMessage>(&relayed.item);
   const auto* proof = std::get_if<FastProof>(&relayed.item);
   if (message != nullptr) {
-    if (!expects(message->author)) return false;
+    if (!expects(message->author) || message->payload.size() > setup_.max_payload) return false;
     const auto known = held_.find(message->author);
     if (known != held_.end() && (known->second.second || known->second.first.payload == message->payload))
       return true;
     if (!message->verify(setup_.run)) return false;
     if (finished_) {
       if (known != held_.end()) {
-        equivocations_.try_emplace(message->author, Equivocation{known->second.first, *message});
+        equivocations_.try_emplace(message->author, Equivocation::between(known->second.first, *message));
       }
       return true;
     }
@@ -191,7 +212,7 @@ void AgreedBroadcast::advance(net::TimePoint now) {
       if (held.second) bundle.push_back({*held.second, {}});
     }
     for (Relayed& relayed : bundle) relayed.add_relay(setup_.run, self_);
-    if (!bundle.empty()) output_.emplace_back(std::move(bundle));
+    relay(std::move(bundle));
   }
   if (relaying_ && now >= next_deadline()) finish(counted(), false);
 }

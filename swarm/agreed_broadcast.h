@@ -41,6 +41,8 @@ class AgreedBroadcast {
     std::size_t hostile_count = 0;  // F
     net::TimePoint deadline;        // T
     net::Duration delta{};          // Δ
+    // Larger payloads count as if they had not been sent: every frame must fit its link.
+    std::size_t max_payload = 64 * 1024;
   };
   using MessageSet = std::map<PeerId, PhaseMessage>;
 
@@ -85,6 +87,8 @@ class AgreedBroadcast {
   bool keep(const PhaseMessage& message);
   MessageSet counted() const;
   Digest digest_of(const MessageSet& set) const;
+  // In frames that each fit a link, however many items there are.
+  void relay(RelayBundle bundle);
   void sign_held(net::TimePoint now);
   void look_for_proof(net::TimePoint now);
   void finish(MessageSet set, bool fast);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "crypto/base/check.h"
 #include "crypto/base/encoding.h"
 
 namespace testudo::swarm {
@@ -17,6 +18,10 @@ namespace {
 // A stream that could not be opened is tried again after this; connecting itself is the directory's business.
 constexpr net::Duration retry_delay = 200ms;
 constexpr net::Duration longest_retry_delay = 3s;
+// A frame that broke its stream so often is dropped: the peer will not have it.
+constexpr int frame_attempts = 3;
+// Buffers grow as bytes arrive, not as lengths are claimed.
+constexpr std::size_t read_step = 256 * 1024;
 }  // namespace
 
 struct Links::Outgoing {
@@ -34,12 +39,17 @@ Links::Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Ha
       gate_(std::move(gate)),
       handler_(std::move(handler)),
       tasks_(host.scheduler()) {
-  host_.set_handler(protocol_, [this](std::unique_ptr<Stream> stream) { return receive(std::move(stream)); });
+  host_.set_handler(protocol_, [links = std::weak_ptr<Links*>(alive_)](std::unique_ptr<Stream> stream) {
+    return admit(links, std::move(stream));
+  });
 }
 
 Links::~Links() { host_.remove_handler(protocol_); }
 
 void Links::send(const PeerId& to, Frame frame) {
+  const bool fits = frame.header->size() <= limits_.header_bytes &&
+                    (!frame.blob || frame.blob->size() <= limits_.blob_bytes);
+  TESTUDO_CHECK(fits);  // what is sent is bounded where it is made
   if (!outgoing_.contains(to) && outgoing_.size() >= limits_.peers) {
     const auto idle =
         std::ranges::find_if(outgoing_, [](const auto& entry) { return entry.second->queue.empty(); });
@@ -74,6 +84,7 @@ void Links::forget(const PeerId& peer) {
 Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
   std::unique_ptr<Stream> stream;
   net::Duration delay = retry_delay;
+  int failures = 0;
   while (!peer->forgotten) {
     if (peer->queue.empty()) {
       co_await peer->changed.wait();
@@ -88,7 +99,6 @@ Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
         continue;
       }
       stream = std::move(*opened);
-      delay = retry_delay;
       continue;  // the queue may have changed meanwhile
     }
     // Small frames that wait together leave in one write.
@@ -109,10 +119,20 @@ Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
     if (!written && !peer->forgotten) {
       spdlog::debug("{} to {}: {}", protocol_, peer->peer.short_text(), written.error().message);
       stream.reset();
-      while (!taken.empty()) {
-        peer->queue.push_front(std::move(taken.back()));
-        taken.pop_back();
+      if (++failures >= frame_attempts) {
+        dropped_ += taken.size();
+        failures = 0;
+      } else {
+        while (!taken.empty()) {
+          peer->queue.push_front(std::move(taken.back()));
+          taken.pop_back();
+        }
       }
+      co_await net::sleep_for(host_.scheduler(), delay);
+      delay = std::min(delay * 2, longest_retry_delay);
+    } else {
+      failures = 0;
+      delay = retry_delay;
     }
   }
 }
@@ -142,6 +162,16 @@ Task<Result<std::optional<std::size_t>>> read_length(Stream& stream, std::size_t
   co_return fail(ErrorCode::protocol, "length too long");
 }
 
+Task<Result<void>> read_growing(Stream& stream, std::size_t length, Bytes& out) {
+  while (out.size() < length) {
+    const std::size_t filled = out.size();
+    out.resize(filled + std::min(read_step, length - filled));
+    auto read = co_await net::read_exactly(stream, MutableByteView(out).subspan(filled));
+    if (!read) co_return fail(std::move(read).error());
+  }
+  co_return Result<void>{};
+}
+
 struct ReceivedFrame {
   Bytes header;
   Bytes blob;
@@ -152,30 +182,44 @@ Task<Result<std::optional<ReceivedFrame>>> read_frame(Stream& stream, Links::Lim
   auto header_length = co_await read_length(stream, limits.header_bytes);
   if (!header_length) co_return fail(std::move(header_length).error());
   if (!header_length->has_value()) co_return std::optional<ReceivedFrame>{};
-  frame.header.resize(**header_length);
-  auto header = co_await net::read_exactly(stream, frame.header);
+  auto header = co_await read_growing(stream, **header_length, frame.header);
   if (!header) co_return fail(std::move(header).error());
   auto blob_length = co_await read_length(stream, limits.blob_bytes);
   if (!blob_length) co_return fail(std::move(blob_length).error());
   if (!blob_length->has_value()) co_return fail(ErrorCode::protocol, "stream ended within a frame");
-  frame.blob.resize(**blob_length);
-  if (!frame.blob.empty()) {
-    auto blob = co_await net::read_exactly(stream, frame.blob);
-    if (!blob) co_return fail(std::move(blob).error());
-  }
+  auto blob = co_await read_growing(stream, **blob_length, frame.blob);
+  if (!blob) co_return fail(std::move(blob).error());
   co_return std::optional<ReceivedFrame>(std::move(frame));
 }
 
 }  // namespace
 
+// The host owns the task of a handler, so it must not be one of this object's: it hands the stream over.
+Task<void> Links::admit(std::weak_ptr<Links*> links, std::unique_ptr<Stream> stream) {
+  const auto alive = links.lock();
+  if (!alive) co_return;
+  Links& self = **alive;
+  const PeerId from = stream->peer();
+  if (self.gate_(from) == 0) co_return;
+  if (!self.incoming_.contains(from) && self.incoming_.size() >= self.limits_.peers) {
+    std::erase_if(self.incoming_, [](const auto& entry) { return entry.second->size() == 0; });
+    if (self.incoming_.size() >= self.limits_.peers) co_return;
+  }
+  auto& group = self.incoming_[from];
+  group = std::make_unique<net::TaskGroup>(self.host_.scheduler());
+  group->spawn(self.receive(std::move(stream)));
+}
+
 Task<void> Links::receive(std::unique_ptr<Stream> stream) {
   const PeerId from = stream->peer();
   while (true) {
-    if (!gate_(from)) {
+    Limits limits = limits_;
+    limits.header_bytes = std::min(limits.header_bytes, gate_(from));
+    if (limits.header_bytes == 0) {
       stream->reset();
       co_return;
     }
-    auto frame = co_await read_frame(*stream, limits_);
+    auto frame = co_await read_frame(*stream, limits);
     if (!frame) {
       if (frame.error().code == ErrorCode::protocol || frame.error().code == ErrorCode::limit) {
         ++malformed_;

@@ -29,8 +29,8 @@ class Links {
     std::shared_ptr<const Bytes> blob;  // may be null
   };
   using Handler = std::function<void(const PeerId& from, Bytes header, Bytes blob)>;
-  // Whether frames of this peer are read at all.
-  using Gate = std::function<bool(const PeerId& from)>;
+  // The greatest header that is read from this peer, at most the limit; 0 refuses its streams.
+  using Gate = std::function<std::size_t(const PeerId& from)>;
 
   Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Handler handler);
   ~Links();
@@ -46,6 +46,7 @@ class Links {
  private:
   struct Outgoing;
   net::Task<void> send_loop(std::shared_ptr<Outgoing> peer);
+  static net::Task<void> admit(std::weak_ptr<Links*> links, std::unique_ptr<net::Stream> stream);
   net::Task<void> receive(std::unique_ptr<net::Stream> stream);
 
   net::Host& host_;
@@ -56,6 +57,10 @@ class Links {
   std::uint64_t dropped_ = 0;
   std::uint64_t malformed_ = 0;
   std::map<PeerId, std::shared_ptr<Outgoing>> outgoing_;
+  // What the host's handler finds empty once this object is gone.
+  std::shared_ptr<Links*> alive_ = std::make_shared<Links*>(this);
+  // One inbound stream a peer: a newer one takes the place of the older.
+  std::map<PeerId, std::unique_ptr<net::TaskGroup>> incoming_;
   net::TaskGroup tasks_;
 };
 

@@ -187,7 +187,7 @@ Result<void> check_swarm(const Manifest& manifest) {
   TRY_VOID(check_real("g_max", std::isfinite(manifest.g_max) && manifest.g_max > 0, "finite and above 0"));
   TRY_VOID(check_real("hostile_share", manifest.hostile_share > 0 && manifest.hostile_share < 0.5,
                       "above 0 and below 0.5: no rule survives a hostile half"));
-  TRY_VOID(check_integer("group_max", manifest.group_max, 1, max_members));
+  TRY_VOID(check_integer("group_max", manifest.group_max, 1, max_group));
   TRY_VOID(check_integer("start_members", manifest.start_members, 1, manifest.group_max));
   TRY_VOID(check_real("growth_cap", manifest.growth_cap >= 0 && manifest.growth_cap <= 1, "between 0 and 1"));
   TRY_VOID(check_integer("challenge_limit", manifest.challenge_limit, 1, max_challenges));

@@ -12,6 +12,8 @@
 
 namespace testudo::swarm {
 
+// One group is a full mesh; bundles and parts are bounded by it.
+inline constexpr std::uint32_t max_group = 256;
 inline constexpr std::size_t manifest_max_bytes = 64 * 1024;  // with its signature
 inline constexpr std::size_t signed_overhead = 128;  // what the signature and its frame may take of that
 

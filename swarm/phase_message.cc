@@ -12,9 +12,8 @@ constexpr std::string_view message_domain = "testudo/phase/1";
 constexpr std::string_view held_domain = "testudo/held/1";
 constexpr std::string_view relay_domain = "testudo/relay/1";
 
-// A bundle holds two messages an author and one proof at most; signatures at most one a member.
+// Signatures of an item: at most one a member.
 constexpr std::size_t member_limit = 4096;
-constexpr std::size_t bundle_limit = 2 * 64 + 1;
 
 // The link that a frame came by bounds its size; the parts of a frame are no longer than it.
 template <typename T>
@@ -74,6 +73,18 @@ struct WireFrame {
   std::uint8_t kind = 0;
   Bytes body;
   MSGPACK_DEFINE_ARRAY(kind, body)
+};
+
+struct WireEquivocation {
+  std::uint64_t round = 0;
+  std::uint32_t attempt = 0;
+  std::uint8_t phase = 0;
+  PeerId offender;
+  Digest first{};
+  Digest second{};
+  crypto::Signature first_signature{};
+  crypto::Signature second_signature{};
+  MSGPACK_DEFINE_ARRAY(round, attempt, phase, offender, first, second, first_signature, second_signature)
 };
 
 Result<PhaseKey> make_key(std::uint64_t round, std::uint32_t attempt, std::uint8_t phase) {
@@ -147,6 +158,9 @@ Result<RelayBundle> decode_bundle(ByteView bytes) {
         return fail(ErrorCode::protocol, "unknown item in a relay bundle");
     }
     TRY(relayed.relays, from_wire(entry.relays));
+    if (!bundle.empty() && relayed.key() != bundle.front().key()) {
+      return fail(ErrorCode::protocol, "a relay bundle of several phases");
+    }
     bundle.push_back(std::move(relayed));
   }
   return bundle;
@@ -158,18 +172,20 @@ PhaseMessage PhaseMessage::sign(const RunId& run, const PhaseKey& key, Bytes pay
                                 const crypto::KeyPair& author) {
   PhaseMessage message{key, author.peer_id(), std::move(payload), {}};
   message.signature =
-      crypto::sign(author, message_domain, signed_digest(message_domain, run, key, message.payload));
+      crypto::sign(author, message_domain, signed_digest(message_domain, run, key, message.payload_digest()));
   return message;
 }
 
+Digest PhaseMessage::payload_digest() const { return crypto::blake2b(payload); }
+
 Digest PhaseMessage::digest(const RunId& run) const {
   crypto::Hasher hasher("testudo/phase-item/1");
-  return add(hasher, run, key).bytes(author.key().raw()).bytes(payload).finish();
+  return add(hasher, run, key).bytes(author.key().raw()).bytes(payload_digest()).finish();
 }
 
 bool PhaseMessage::verify(const RunId& run) const {
-  return crypto::verify(author.key(), message_domain, signed_digest(message_domain, run, key, payload),
-                        signature);
+  return crypto::verify(author.key(), message_domain,
+                        signed_digest(message_domain, run, key, payload_digest()), signature);
 }
 
 HeldMessage HeldMessage::sign(const RunId& run, const PhaseKey& key, const Digest& set,
@@ -274,21 +290,29 @@ Result<PhaseMessage> decode_message(ByteView bytes) {
   return message;
 }
 
+Equivocation Equivocation::between(const PhaseMessage& a, const PhaseMessage& b) {
+  return {a.key, a.author, a.payload_digest(), b.payload_digest(), a.signature, b.signature};
+}
+
 bool Equivocation::verify(const RunId& run) const {
-  return first.key == second.key && first.author == second.author && first.payload != second.payload &&
-         first.verify(run) && second.verify(run);
+  const auto holds = [&](const Digest& payload, const crypto::Signature& signature) {
+    return crypto::verify(offender.key(), message_domain, signed_digest(message_domain, run, key, payload),
+                          signature);
+  };
+  return first != second && holds(first, first_signature) && holds(second, second_signature);
 }
 
 Bytes Equivocation::encode() const {
-  return net::pack(std::vector<Bytes>{encode_message(first), encode_message(second)});
+  return net::pack(WireEquivocation{key.round.value(), key.attempt.value(),
+                                    static_cast<std::uint8_t>(key.phase), offender, first, second,
+                                    first_signature, second_signature});
 }
 
 Result<Equivocation> Equivocation::decode(ByteView bytes) {
-  TRY(const auto messages, unpack_frame<std::vector<Bytes>>(bytes));
-  if (messages.size() != 2) return fail(ErrorCode::protocol, "evidence of equivocation needs two messages");
-  Equivocation evidence;
-  TRY(evidence.first, decode_message(messages[0]));
-  TRY(evidence.second, decode_message(messages[1]));
+  TRY(const auto wire, unpack_frame<WireEquivocation>(bytes));
+  Equivocation evidence{{},          wire.offender,        wire.first,
+                        wire.second, wire.first_signature, wire.second_signature};
+  TRY(evidence.key, make_key(wire.round, wire.attempt, wire.phase));
   return evidence;
 }
 

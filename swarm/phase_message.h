@@ -23,6 +23,8 @@ struct PhaseMessage {
 
   static PhaseMessage sign(const RunId& run, const PhaseKey& key, Bytes payload,
                            const crypto::KeyPair& author);
+  // The signature covers the payload's digest, so that evidence need not carry payloads.
+  Digest payload_digest() const;
   // What stands for the message in sets and relays: of everything that is signed, and of the author.
   Digest digest(const RunId& run) const;
   bool verify(const RunId& run) const;
@@ -75,19 +77,28 @@ std::optional<PhaseKey> key_of(const BroadcastFrame& frame);
 Bytes encode_message(const PhaseMessage& message);
 Result<PhaseMessage> decode_message(ByteView bytes);
 
-// Two signed payloads in one place: bytes that let anybody decide the fault alone.
+// Two signed payloads in one place: bytes that let anybody decide the fault alone. A few hundred, whatever
+// the payloads were: evidence travels in COMMITs, and must not crowd them out.
 struct Equivocation {
-  PhaseMessage first;
-  PhaseMessage second;
+  PhaseKey key;
+  PeerId offender;
+  Digest first{};  // digests of the payloads
+  Digest second{};
+  crypto::Signature first_signature{};
+  crypto::Signature second_signature{};
 
-  const PeerId& offender() const { return first.author; }
+  // Of one key and author.
+  static Equivocation between(const PhaseMessage& a, const PhaseMessage& b);
   bool verify(const RunId& run) const;
   Bytes encode() const;
   static Result<Equivocation> decode(ByteView bytes);
   // Names the place: independent of which two of its payloads somebody holds, so that all honest members
   // write the same.
-  Digest digest(const RunId& run) const { return digest(run, first.key, first.author); }
+  Digest digest(const RunId& run) const { return digest(run, key, offender); }
   static Digest digest(const RunId& run, const PhaseKey& key, const PeerId& offender);
 };
+
+// Greatest number of items in a bundle: two messages an author of the largest group, and a proof.
+inline constexpr std::size_t bundle_limit = 2 * 256 + 1;
 
 }  // namespace testudo::swarm

@@ -220,12 +220,12 @@ TEST_CASE("two signed payloads in one place are evidence that anybody can check"
   auto again = Equivocation::decode(evidence.encode());
   REQUIRE(again.has_value());
   CHECK(again->verify(RunId{}));
-  CHECK(again->digest(RunId{}) == Equivocation{second, first}.digest(RunId{}));
+  CHECK(again->digest(RunId{}) == Equivocation::between(second, first).digest(RunId{}));
   // The same message twice proves nothing, nor does a forged one.
-  CHECK_FALSE(Equivocation{first, first}.verify(RunId{}));
+  CHECK_FALSE(Equivocation::between(first, first).verify(RunId{}));
   PhaseMessage forged = first;
   forged.payload = Bytes{9};
-  CHECK_FALSE(Equivocation{first, forged}.verify(RunId{}));
+  CHECK_FALSE(Equivocation::between(first, forged).verify(RunId{}));
 }
 
 TEST_CASE("messages of others, of other phases and with wrong signatures are refused") {

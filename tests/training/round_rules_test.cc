@@ -84,8 +84,8 @@ TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   const auto ids = make_ids(2);
   const auto key = crypto::KeyPair::generate(rng);
   const swarm::PhaseKey place{swarm::RoundNumber(1), swarm::Attempt(0), swarm::Phase::commit};
-  const swarm::Equivocation lie{swarm::PhaseMessage::sign({}, place, Bytes{1}, key),
-                                swarm::PhaseMessage::sign({}, place, Bytes{2}, key)};
+  const auto lie = swarm::Equivocation::between(swarm::PhaseMessage::sign({}, place, Bytes{1}, key),
+                                                swarm::PhaseMessage::sign({}, place, Bytes{2}, key));
   const CommitPayload commit{{Digest{}, Digest{}}, 64, 0.5F, {{ids[0], false}, {ids[1], true}}, {lie}};
   const auto commit_again = CommitPayload::decode(commit.encode());
   REQUIRE(commit_again.has_value());

@@ -20,16 +20,21 @@ struct WireHeader {
 
 }  // namespace
 
-PartExchange::PartExchange(net::Host& host, std::size_t max_part_bytes, std::size_t max_parts,
-                           swarm::Links::Gate gate)
+PartExchange::PartExchange(net::Host& host, std::size_t whole, std::size_t max_parts,
+                           std::function<bool(const swarm::PeerId&)> is_member)
     : max_parts_(max_parts),
+      held_limit_(4 * whole + 64 * 1024),
       arrived_(host.scheduler()),
-      links_(host, "/testudo/part/1.0.0",
-             // A round sends a peer at most every part twice: own contribution, and a result.
-             {.header_bytes = max_header_bytes, .blob_bytes = max_part_bytes, .queued_frames = 4 * max_parts},
-             std::move(gate), [this](const swarm::PeerId& from, Bytes header, Bytes blob) {
-               receive(from, std::move(header), std::move(blob));
-             }) {}
+      links_(
+          host, "/testudo/part/1.0.0",
+          // A round sends a peer at most every part twice: own contribution, and a result.
+          {.header_bytes = max_header_bytes, .blob_bytes = whole, .queued_frames = 4 * max_parts},
+          [is_member = std::move(is_member)](const swarm::PeerId& from) {
+            return is_member(from) ? max_header_bytes : 0;
+          },
+          [this](const swarm::PeerId& from, Bytes header, Bytes blob) {
+            receive(from, std::move(header), std::move(blob));
+          }) {}
 
 void PartExchange::send(const swarm::PeerId& to, const PartKey& key, Blob bytes) {
   const WireHeader header{key.round.value(), key.attempt.value(), static_cast<std::uint8_t>(key.kind),
@@ -47,8 +52,11 @@ void PartExchange::enter(swarm::RoundNumber round, swarm::Attempt attempt) {
   attempt_ = attempt;
   std::erase_if(parts_, [&](const auto& entry) {
     const PartKey& key = entry.first.first;
-    return std::pair(key.round, key.attempt) < std::pair(round, attempt);
+    const bool old = std::pair(key.round, key.attempt) < std::pair(round, attempt);
+    if (old) held_[entry.first.second] -= entry.second->size();
+    return old;
   });
+  std::erase_if(held_, [](const auto& entry) { return entry.second == 0; });
 }
 
 void PartExchange::receive(const swarm::PeerId& from, Bytes header, Bytes blob) {
@@ -66,7 +74,16 @@ void PartExchange::receive(const swarm::PeerId& from, Bytes header, Bytes blob) 
   const bool this_round = key.round == round_ && (key.attempt == attempt_ || key.attempt == attempt_.next());
   const bool next_round = key.round == round_.next() && key.attempt == swarm::Attempt(0);
   if (!this_round && !next_round) return;  // late, or from somebody far ahead
-  parts_[{key, from}] = std::make_shared<const Bytes>(std::move(blob));
+  Blob& place = parts_[{key, from}];
+  std::size_t& held = held_[from];
+  held -= place ? place->size() : 0;
+  if (held + blob.size() > held_limit_) {
+    spdlog::warn("part from {}: more than this round can need", from.to_text());
+    parts_.erase({key, from});
+    return;
+  }
+  held += blob.size();
+  place = std::make_shared<const Bytes>(std::move(blob));
   arrived_.pulse();
 }
 

@@ -32,7 +32,9 @@ class PartExchange {
  public:
   using Blob = std::shared_ptr<const Bytes>;
 
-  PartExchange(net::Host& host, std::size_t max_part_bytes, std::size_t max_parts, swarm::Links::Gate gate);
+  // `whole` is the encoded size of all values: no part is larger.
+  PartExchange(net::Host& host, std::size_t whole, std::size_t max_parts,
+               std::function<bool(const swarm::PeerId&)> is_member);
 
   void send(const swarm::PeerId& to, const PartKey& key, Blob bytes);
   // What `from` sent last under this key, or null.
@@ -49,8 +51,11 @@ class PartExchange {
   std::size_t max_parts_;
   swarm::RoundNumber round_;
   swarm::Attempt attempt_;
-  // One entry a sender, part and kind, of two rounds at most: the bound of its memory.
   std::map<std::pair<PartKey, swarm::PeerId>, Blob> parts_;
+  std::map<swarm::PeerId, std::size_t> held_;  // bytes in parts_, a sender
+  // A sender has contributions and results of this attempt and the next: four times all values, and what
+  // headers and scales of small parts add.
+  std::size_t held_limit_;
   net::Event arrived_;
   swarm::Links links_;
 };

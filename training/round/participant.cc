@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "training/round/participant_impl.h"
 #include "training/round/round_rules.h"
@@ -50,15 +51,21 @@ Result<void> Participant::Impl::open() {
 }
 
 void Participant::Impl::connect_protocols() {
-  const auto gate = [this](const PeerId& from) { return !chain().roster().is_banned(from); };
-  // A part is a share of the values, at most all of them; an answer carries a few of them.
-  const std::size_t whole = encoded_size(rules_->codec, static_cast<std::size_t>(manifest().parameter_count));
-  const std::size_t control_limit =
-      1024 * 1024 + manifest().group_max * 4096 + manifest().challenge_limit * whole;
+  // A vote or a certificate of a large group fits; only members' frames carry payloads.
+  constexpr std::size_t strangers_limit = 256 * 1024;
+  const auto gate = [this](const PeerId& from) {
+    if (chain().roster().is_banned(from)) return std::size_t{0};
+    return chain().roster().contains(from) ? std::numeric_limits<std::size_t>::max() : strangers_limit;
+  };
+  const std::size_t payload = max_payload(manifest(), swarm::Phase::gather_answer);
   control_ = std::make_unique<swarm::Links>(
       host_, "/testudo/round/1.0.0",
-      swarm::Links::Limits{.header_bytes = control_limit, .blob_bytes = 0, .queued_frames = 1024}, gate,
-      [this](const PeerId& from, Bytes header, Bytes) { receive(from, header); });
+      swarm::Links::Limits{.header_bytes = strangers_limit + payload + 256 * manifest().group_max,
+                           .blob_bytes = 0,
+                           .queued_frames = 1024},
+      gate, [this](const PeerId& from, Bytes header, Bytes) { receive(from, header); });
+  // A part is a share of the values, at most all of them.
+  const std::size_t whole = encoded_size(rules_->codec, static_cast<std::size_t>(manifest().parameter_count));
   exchange_ = std::make_unique<PartExchange>(host_, whole, manifest().group_max, [this](const PeerId& from) {
     return chain().roster().contains(from);
   });
@@ -89,7 +96,7 @@ Task<Result<void>> Participant::Impl::run() {
   while (chain().next_round() <= swarm::RoundNumber(manifest().last_round)) {
     if (certificate_) {
       co_await adopt(std::move(*certificate_), nullptr, nullptr, scheduler_.now());
-    } else if (ahead_) {
+    } else if (ahead_ && (!seated() || !state_)) {
       co_await follow();
     } else if (!seated()) {
       say_waiting(directory_.connected().empty() ? "looking for members of the run"
@@ -112,7 +119,8 @@ Task<Result<void>> Participant::Impl::run() {
 Task<void> Participant::Impl::wait_for_start() {
   const net::TimePoint grace = scheduler_.now() + startup_grace;
   net::Timer timer = scheduler_.at(grace, [this] { changed_.pulse(); });
-  while (!certificate_ && !ahead_) {
+  while (!certificate_) {
+    ask_whoever_is_ahead();
     const swarm::PhaseKey first{chain().next_round(), chain().next_attempt(), swarm::Phase::commit};
     if (broadcaster_->heard_of(first)) break;
     const std::string missing = missing_to_start(scheduler_.now() >= grace);
@@ -146,7 +154,7 @@ std::string Participant::Impl::missing_to_start(bool after_grace) const {
 Task<void> Participant::Impl::attempt() {
   if (!started_) {
     co_await wait_for_start();
-    if (certificate_ || ahead_) co_return;
+    if (certificate_) co_return;
   }
   const net::TimePoint started = scheduler_.now();
   const swarm::Ledger::Position position{chain().next_round(), chain().next_attempt()};
@@ -200,9 +208,12 @@ Task<void> Participant::Impl::attempt() {
       }
     }
     // So many others are out of this attempt that it cannot be applied any more.
-    if (!voted && !certificate_ && !spectator_ && hopeless()) spectator_ = true;
+    if (!voted && !certificate_ && !spectator_ && hopeless()) {
+      spectator_ = true;
+      send_to_members(hello());
+    }
     if (spectator_ && !voted && !certificate_) {
-      vote_as_spectator(started);
+      vote_as_spectator();
       voted = ledger_->voted() && ledger_->voted()->round == position.round &&
               ledger_->voted()->attempt == position.attempt;
     }
@@ -215,10 +226,7 @@ Task<void> Participant::Impl::attempt() {
                                scheduler_.now() < certificate_time_ + manifest().exchange_deadline();
       if (!own_is_near) break;
     }
-    if (ahead_ && !asking_ && !certificate_) {
-      asking_ = true;
-      tasks_.spawn(ask_for_certificate(*std::exchange(ahead_, std::nullopt)));
-    }
+    ask_whoever_is_ahead();
     co_await changed_.wait();
   }
   const Round::Result* own = result && *result ? &**result : nullptr;

@@ -16,7 +16,14 @@ constexpr net::Duration distrust_time = 10s;
 void Participant::Impl::claim_ahead(const PeerId& from) {
   const auto distrusted = distrusted_.find(from);
   if (distrusted != distrusted_.end() && scheduler_.now() < distrusted->second) return;
-  ahead_ = from;
+  // A member's word comes first; a stranger's is of interest to who has nothing to lose by asking.
+  if (chain().roster().contains(from) || !ahead_) ahead_ = from;
+}
+
+void Participant::Impl::ask_whoever_is_ahead() {
+  if (!ahead_ || asking_ || certificate_) return;
+  asking_ = true;
+  tasks_.spawn(ask_for_certificate(*std::exchange(ahead_, std::nullopt)));
 }
 
 // During an attempt a claim ends nothing; the certificate itself does.

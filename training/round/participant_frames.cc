@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "crypto/hash.h"
 #include "training/round/participant_impl.h"
 
 namespace testudo::training {
@@ -12,15 +13,6 @@ namespace {
 // An application that was not repeated for so long does not count any more.
 constexpr net::Duration application_lifetime = 5s;
 constexpr std::size_t applicants_limit = 256;
-
-// The stated worst time of a round's attempt: every phase at its deadline and the slow path in each.
-net::Duration worst_attempt_time(const swarm::Manifest& manifest, std::size_t hostile_count) {
-  constexpr int broadcasts = 7;
-  constexpr int exchange_deadlines =
-      10;  // two for serve, reduce_again and gather, which begin with moving parts
-  return manifest.compute_deadline() + exchange_deadlines * manifest.exchange_deadline() +
-         broadcasts * 2 * manifest.delta() * static_cast<std::int64_t>(hostile_count + 1);
-}
 
 }  // namespace
 
@@ -36,39 +28,73 @@ Result<void> Participant::Impl::vote(swarm::Outcome outcome) {
   return {};
 }
 
-void Participant::Impl::vote_as_spectator(net::TimePoint attempt_started) {
-  const auto tallies =
-      ballot_.tallies(chain().roster(), chain().next_round(), chain().next_attempt(), chain().head());
+// A member without work of its own signs what others did, or the plain VOID. It never acts on time alone: it
+// waits until it knows that one of the two can be certified.
+void Participant::Impl::vote_as_spectator() {
+  const auto& roster = chain().roster();
+  const auto tallies = ballot_.tallies(roster, chain().next_round(), chain().next_attempt(), chain().head());
+  const std::set<PeerId> out = out_of_attempt();
+  const auto founders_in = [&roster](const auto& peers) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(peers, [&roster](const PeerId& id) { return roster.is_founder(id); }));
+  };
+  const auto sign = [this](const swarm::Outcome& outcome) {
+    auto voted = vote(outcome);
+    if (!voted)
+      spdlog::error("cannot write to the data directory: {}; not voting yet", voted.error().message);
+  };
   const swarm::Outcome nothing =
       swarm::plain_void(run_, chain().next_round(), chain().next_attempt(), chain().head());
+  std::size_t others = 0;
   for (const auto& tally : tallies) {
-    if (swarm::Ballot::may_follow(chain().roster(), tally, hostile_count()) || tally.outcome == nothing) {
-      auto voted = vote(tally.outcome);
-      if (!voted)
-        spdlog::error("cannot write to the data directory: {}; not voting yet", voted.error().message);
+    if (tally.outcome == nothing) continue;
+    ++others;
+    if (swarm::Ballot::may_follow(roster, tally, hostile_count())) {
+      sign(tally.outcome);
       return;
     }
   }
-  if (hopeless() || scheduler_.now() >= attempt_started + worst_attempt_time(manifest(), hostile_count())) {
-    auto voted = vote(nothing);
-    if (!voted)
-      spdlog::error("cannot write to the data directory: {}; not voting yet", voted.error().message);
+  // Those that are out cannot make a VOID alone, and those that signed cannot certify without them: while
+  // founding, the founders that lost their work follow the only outcome there is.
+  if (roster.founding() && others == 1 && 2 * founders_in(out) <= roster.founders().size()) {
+    for (const auto& tally : tallies) {
+      if (tally.outcome == nothing) continue;
+      std::set<PeerId> together = out;
+      for (const auto& given : tally.votes) together.insert(given.signer);
+      if (2 * founders_in(together) > roster.founders().size() && founders_in(together) > founders_in(out)) {
+        sign(tally.outcome);
+        return;
+      }
+    }
   }
+  const std::vector<PeerId> signers(out.begin(), out.end());
+  if (swarm::is_quorum(roster, {}, signers)) sign(nothing);
 }
 
-// Whether those that neither look on nor signed a VOID cannot apply this attempt without the others. A VOID
-// is always safe to sign for who has signed nothing yet; this says when waiting is of no use.
-bool Participant::Impl::hopeless() const {
+// Members that will not sign an APPLY of this attempt: they said that they look on, or signed the plain VOID.
+std::set<PeerId> Participant::Impl::out_of_attempt() const {
   std::set<PeerId> out;
   for (const auto& [peer, height] : looking_on_) {
-    if (height == chain().height()) out.insert(peer);
+    if (height == chain().height() && chain().roster().contains(peer)) out.insert(peer);
   }
   if (spectator_) out.insert(self_);
-  for (const auto& tally :
-       ballot_.tallies(chain().roster(), chain().next_round(), chain().next_attempt(), chain().head())) {
-    if (tally.outcome.kind != OutcomeKind::voided) continue;
-    for (const auto& vote : tally.votes) out.insert(vote.signer);
+  const auto tallies =
+      ballot_.tallies(chain().roster(), chain().next_round(), chain().next_attempt(), chain().head());
+  for (const auto& tally : tallies) {
+    for (const auto& given : tally.votes) {
+      if (tally.outcome.kind == OutcomeKind::voided) {
+        out.insert(given.signer);
+      } else {
+        out.erase(given.signer);  // it followed the others
+      }
+    }
   }
+  return out;
+}
+
+// Whether the others cannot apply this attempt without those that are out of it.
+bool Participant::Impl::hopeless() const {
+  const std::set<PeerId> out = out_of_attempt();
   std::vector<PeerId> rest;
   for (const auto& member : chain().roster().members()) {
     if (!out.contains(member.id)) rest.push_back(member.id);
@@ -145,7 +171,9 @@ void Participant::Impl::receive_certificate(const PeerId& from, Certificate cert
 
 void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFrame& frame) {
   heights_[from] = frame.height;
-  if (heights_.size() > applicants_limit) heights_.erase(heights_.begin());
+  if (heights_.size() > applicants_limit) {
+    std::erase_if(heights_, [this](const auto& entry) { return !chain().roster().contains(entry.first); });
+  }
   if (frame.looking_on && chain().roster().contains(from)) looking_on_[from] = frame.height;
   if (frame.application && (applicants_.contains(from) || applicants_.size() < applicants_limit)) {
     applicants_[from] = {scheduler_.now(), frame.client_mode};
@@ -205,18 +233,24 @@ Task<void> Participant::Impl::repeat_loop() {
   }
 }
 
+// More than fit are drawn by the beacon: nobody comes first by the choice of its name.
 std::vector<swarm::Admission> Participant::Impl::fresh_applications() const {
-  std::vector<swarm::Admission> fresh;
+  std::map<Digest, swarm::Admission> fresh;
   for (const auto& [peer, applicant] : applicants_) {
     const bool heard = applicant.heard + application_lifetime >= scheduler_.now();
     // Nobody vouches for whom it can show to have lied.
     const bool liar = broadcaster_->evidence().contains(peer);
-    if (heard && !liar && !chain().roster().contains(peer) && !chain().roster().is_banned(peer) &&
-        fresh.size() < application_limit) {
-      fresh.push_back({peer, applicant.client_mode});
-    }
+    if (!heard || liar || chain().roster().contains(peer) || chain().roster().is_banned(peer)) continue;
+    const Digest lot =
+        crypto::Hasher("testudo/application/1").bytes(chain().beacon()).bytes(peer.key().raw()).finish();
+    fresh.emplace(lot, swarm::Admission{peer, applicant.client_mode});
   }
-  return fresh;
+  std::vector<swarm::Admission> drawn;
+  for (const auto& [lot, application] : fresh) {
+    if (drawn.size() < application_limit) drawn.push_back(application);
+  }
+  std::ranges::sort(drawn, {}, &swarm::Admission::peer);
+  return drawn;
 }
 
 std::vector<swarm::Equivocation> Participant::Impl::accusations() const {

@@ -84,6 +84,7 @@ class Participant::Impl {
   Task<void> wait_for_start();
   Task<void> follow();
   Task<void> ask_for_certificate(PeerId donor);
+  void ask_whoever_is_ahead();
   void claim_ahead(const PeerId& from);
   Task<void> fetch_state();
   Task<void> attempt();
@@ -99,7 +100,8 @@ class Participant::Impl {
   Result<void> vote(swarm::Outcome outcome);
   swarm::HelloFrame hello() const;
   bool hopeless() const;
-  void vote_as_spectator(net::TimePoint attempt_started);
+  std::set<PeerId> out_of_attempt() const;
+  void vote_as_spectator();
 
   void send(const PeerId& to, const swarm::ControlFrame& frame);
   void send_to_members(const swarm::ControlFrame& frame);

@@ -244,12 +244,13 @@ Task<void> Round::agree_on_contributions(Prepared& prepared) {
   std::erase_if(present_, [this](const PeerId& id) { return !commits_.contains(id); });
   for (const auto& [member, commit] : commits_) {
     for (const auto& accusation : commit.accusations) {
-      if (setup_.roster.contains(accusation.offender()) && accusation.verify(setup_.rules->run)) {
-        remove(accusation.offender(), Fault::equivocation, accusation.digest(setup_.rules->run));
+      if (setup_.roster.contains(accusation.offender) && accusation.verify(setup_.rules->run)) {
+        remove(accusation.offender, Fault::equivocation, accusation.digest(setup_.rules->run));
       }
     }
   }
   std::erase_if(alive_, [this](const PeerId& id) { return removed_.contains(id); });
+  lost_ = lost_ || !std::ranges::binary_search(alive_, self_);
   for (std::size_t j = 0; j < ranges_.size(); ++j) {
     Reduction reduction;
     reduction.reducer = setup_.roster.members()[ranges_[j].reducer].id;
@@ -301,6 +302,8 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
   setup.hostile_count = setup_.roster.greatest_hostile_count(manifest.hostile_share);
   setup.deadline = anchor_ + until_deadline;
   setup.delta = manifest.delta();
+  setup.max_payload = max_payload(manifest, phase);
+  const bool late = scheduler_.now() > setup.deadline;
   auto set = co_await broadcaster_.agree(std::move(setup), std::move(payload));
   for (const PeerId& member : alive_) {
     if (!set.contains(member) && phase != Phase::commit) remove(member, Fault::silent);
@@ -311,7 +314,8 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
   }
   alive_ = authors(set);
   anchor_ = scheduler_.now();
-  lost_ = !set.contains(self_);
+  // What this member sent after the deadline counts here only.
+  lost_ = !set.contains(self_) || (late && !broadcaster_.fast());
   co_return set;
 }
 

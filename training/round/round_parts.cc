@@ -229,16 +229,13 @@ Task<Result<void>> Round::gather() {
   };
   co_await wait_for_parts(complete, anchor_ + manifest.exchange_deadline());
 
+  // Every member begins its list elsewhere: what several miss is asked for by one of them, and answers reach
+  // all.
   ChallengePayload mine;
-  bool lost = false;
-  for (std::size_t j = 0; j < reductions_.size(); ++j) {
-    if (take(j)) continue;
-    if (mine.missing.size() < manifest.challenge_limit) {
-      mine.missing.push_back({PartIndex(static_cast<std::uint32_t>(j)), reductions_[j].reducer});
-    } else {
-      lost =
-          true;  // too much is missing to make everybody send it again: this member follows the certificate
-    }
+  const std::size_t shift = *setup_.roster.index_of(self_);
+  for (std::size_t i = 0; i < reductions_.size() && mine.missing.size() < manifest.challenge_limit; ++i) {
+    const std::size_t j = (i + shift) % reductions_.size();
+    if (!take(j)) mine.missing.push_back({PartIndex(static_cast<std::uint32_t>(j)), reductions_[j].reducer});
   }
   const auto set = co_await agree(Phase::gather, 2 * manifest.exchange_deadline(), mine.encode());
   std::set<std::size_t> challenged;
@@ -281,7 +278,8 @@ Task<Result<void>> Round::gather() {
     }
   }
   lap("gather");
-  if (lost) co_return fail(ErrorCode::not_found, "too many reduced parts did not arrive");
+  // Too much was missing to make everybody send it again: this member follows the certificate.
+  if (!complete()) co_return fail(ErrorCode::not_found, "too many reduced parts did not arrive");
   co_return testudo::Result<void>{};
 }
 

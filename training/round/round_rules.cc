@@ -34,6 +34,13 @@ std::optional<PeerId> next_reducer(const std::vector<PeerId>& order, const std::
   return std::nullopt;
 }
 
+std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase) {
+  constexpr std::size_t list = 64 * 1024;
+  if (phase != swarm::Phase::serve_answer && phase != swarm::Phase::gather_answer) return list;
+  // Per part a header and, for int8, one more scale.
+  return list + static_cast<std::size_t>(manifest.parameter_count) * sizeof(float) + 64 * part_limit;
+}
+
 std::vector<swarm::Admission> admissions(const swarm::Roster& roster,
                                          const std::map<PeerId, CommitPayload>& commits, double growth_cap,
                                          std::size_t group_max, const Digest& beacon) {

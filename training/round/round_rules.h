@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "swarm/manifest.h"
 #include "swarm/roster.h"
 #include "training/round/payloads.h"
 
@@ -20,6 +21,10 @@ bool may_apply(std::size_t members, std::size_t hostile_count, std::size_t absen
 std::optional<swarm::PeerId> next_reducer(const std::vector<swarm::PeerId>& order,
                                           const std::vector<swarm::PeerId>& alive,
                                           const swarm::Roster& roster, const swarm::PeerId& failed);
+
+// Greatest payload of a phase, in bytes: answers carry parts, at most all of a contribution; the others are
+// lists.
+std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase);
 
 // Applications that more than half of the commits list alike, at most as many as the growth cap and the
 // group's size let in, drawn by the beacon; ascending.
