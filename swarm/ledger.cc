@@ -174,7 +174,7 @@ Result<void> Ledger::remember_entered(Position position) {
   return {};
 }
 
-Result<void> Ledger::remember_vote(const Outcome& outcome) {
+Result<void> Ledger::remember_vote(const Outcome& outcome, std::vector<net::Storage::Entry> more) {
   if (voted_) {
     const Position before{voted_->round, voted_->attempt};
     const Position now{outcome.round, outcome.attempt};
@@ -185,7 +185,8 @@ Result<void> Ledger::remember_vote(const Outcome& outcome) {
                                           " would be a second one");
     }
   }
-  TRY_VOID(storage_.put(std::string(vote_key), seal(vote_key, outcome.encode())));
+  more.push_back({std::string(vote_key), seal(vote_key, outcome.encode())});
+  TRY_VOID(storage_.write(std::move(more)));
   voted_ = outcome;
   return {};
 }

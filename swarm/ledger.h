@@ -66,7 +66,8 @@ class Ledger {
   Result<void> remember_entered(Position position);
   std::optional<Position> entered() const { return entered_; }
   // … and the outcome that it signed for an attempt.
-  Result<void> remember_vote(const Outcome& outcome);
+  // `more`: the state that the vote promises, so that it survives whoever signed for it.
+  Result<void> remember_vote(const Outcome& outcome, std::vector<net::Storage::Entry> more = {});
   const std::optional<Outcome>& voted() const { return voted_; }
 
  private:

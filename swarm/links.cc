@@ -20,6 +20,7 @@ constexpr net::Duration retry_delay = 200ms;
 constexpr net::Duration longest_retry_delay = 3s;
 // A frame that broke its stream so often is dropped: the peer will not have it.
 constexpr int frame_attempts = 3;
+constexpr std::uint64_t offences_per_connection = 16;
 // Buffers grow as bytes arrive, not as lengths are claimed.
 constexpr std::size_t read_step = 256 * 1024;
 }  // namespace
@@ -38,6 +39,7 @@ Links::Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Ha
       limits_(limits),
       gate_(std::move(gate)),
       handler_(std::move(handler)),
+      misbehaviour_(protocol_),
       tasks_(host.scheduler()) {
   host_.set_handler(protocol_, [links = std::weak_ptr<Links*>(alive_)](std::unique_ptr<Stream> stream) {
     return admit(links, std::move(stream));
@@ -221,9 +223,12 @@ Task<void> Links::receive(std::unique_ptr<Stream> stream) {
     }
     auto frame = co_await read_frame(*stream, limits);
     if (!frame) {
-      if (frame.error().code == ErrorCode::protocol || frame.error().code == ErrorCode::limit) {
-        ++malformed_;
-        spdlog::warn("{} from {}: {}", protocol_, from.to_text(), frame.error().message);
+      misbehaviour_.note(from, frame.error());
+      // Whoever goes on like that loses its connection, and pays for a handshake each time.
+      if (misbehaviour_.count(from) % offences_per_connection == 0 && misbehaviour_.count(from) > 0) {
+        host_.scheduler().post([links = std::weak_ptr<Links*>(alive_), from] {
+          if (const auto alive = links.lock()) (*alive)->host_.disconnect(from);
+        });
       }
       stream->reset();
       co_return;

@@ -10,6 +10,7 @@
 
 #include "net/async/task_group.h"
 #include "net/host/host.h"
+#include "net/messages/misbehaviour.h"
 #include "swarm/types.h"
 
 namespace testudo::swarm {
@@ -41,7 +42,7 @@ class Links {
   void forget(const PeerId& peer);
   // Frames dropped because a queue was full, and streams ended because of a malformed frame: for metrics.
   std::uint64_t dropped() const { return dropped_; }
-  std::uint64_t malformed() const { return malformed_; }
+  std::uint64_t malformed() const { return misbehaviour_.total(); }
 
  private:
   struct Outgoing;
@@ -55,7 +56,7 @@ class Links {
   Gate gate_;
   Handler handler_;
   std::uint64_t dropped_ = 0;
-  std::uint64_t malformed_ = 0;
+  net::Misbehaviour misbehaviour_;
   std::map<PeerId, std::shared_ptr<Outgoing>> outgoing_;
   // What the host's handler finds empty once this object is gone.
   std::shared_ptr<Links*> alive_ = std::make_shared<Links*>(this);

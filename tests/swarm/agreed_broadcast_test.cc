@@ -246,6 +246,26 @@ TEST_CASE("messages of others, of other phases and with wrong signatures are ref
   CHECK(machine.held() == 0);
 }
 
+TEST_CASE("a bundle of several phases, or an oversized payload, is refused whole") {
+  crypto::SeededRng rng(4);
+  const auto a = crypto::KeyPair::generate(rng);
+  const auto b = crypto::KeyPair::generate(rng);
+  std::vector<PeerId> ids{a.peer_id(), b.peer_id()};
+  std::ranges::sort(ids);
+  AgreedBroadcast::Setup setup{RunId{}, phase_key, ids, {ids.begin(), ids.end()}, 0, deadline, delta};
+  setup.max_payload = 100;
+  AgreedBroadcast machine(setup, a);
+  const PhaseKey other{RoundNumber(8), Attempt(0), Phase::commit};
+  const RelayBundle mixed{{PhaseMessage::sign(RunId{}, phase_key, Bytes{2}, b), {}},
+                          {PhaseMessage::sign(RunId{}, other, Bytes{2}, b), {}}};
+  CHECK_FALSE(decode_broadcast_frame(encode(mixed)).has_value());
+  CHECK_FALSE(machine.receive(start, mixed));
+  CHECK_FALSE(machine.receive(start, PhaseMessage::sign(RunId{}, phase_key, Bytes(101, 0), b)));
+  CHECK(machine.held() == 0);
+  CHECK(machine.receive(start, PhaseMessage::sign(RunId{}, phase_key, Bytes(100, 0), b)));
+  CHECK(machine.held() == 1);
+}
+
 TEST_CASE("every truncation of a frame and random bytes are errors, never crashes") {
   crypto::SeededRng rng(3);
   const auto key = crypto::KeyPair::generate(rng);

@@ -112,6 +112,37 @@ TEST_CASE("members that die and come back at random never diverge, and the run e
   }
 }
 
+TEST_CASE("founders that die at any moment, alone or together, and come back do not lock the run") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    CAPTURE(seed);
+    crypto::SeededRng rng(seed);
+    const std::size_t founders = 2 + static_cast<std::size_t>(seed % 3);
+    SimSwarm swarm({.founders = founders, .joiners = 1, .dimension = 50, .rounds = 30, .seed = seed});
+    swarm.start_all();
+    REQUIRE(swarm.run_until([&] { return swarm.last_round(founders) >= 2; }, 10min));
+    for (int fault = 0; fault < 3; ++fault) {
+      swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(1500))));
+      std::vector<std::size_t> victims;
+      for (std::size_t i = 0; i <= founders; ++i) {
+        if (rng.below(2) == 0 && !swarm.member(i).ended) victims.push_back(i);
+      }
+      for (std::size_t i : victims) {
+        swarm.crash(i);
+        swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(200))));
+      }
+      for (std::size_t i : victims) {
+        swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(5000))));
+        swarm.start(i);
+      }
+    }
+    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
+    for (std::size_t i = 0; i <= founders; ++i) {
+      REQUIRE(swarm.member(i).ended->has_value());
+      for (const auto& removal : swarm.member(i).removals) CHECK_FALSE(is_ban(removal.fault));
+    }
+  }
+}
+
 TEST_CASE("lost packets slow a run and change nothing else") {
   SimSwarm swarm({.founders = 3, .joiners = 3, .rounds = 10, .loss = 0.02});
   swarm.start_all();

@@ -65,6 +65,12 @@ Result<crypto::KeyPair> DataDirectory::identity(crypto::Rng& rng) const {
   const std::string path = file("identity.key");
   auto loaded = crypto::KeyPair::load(path);
   if (loaded || loaded.error().code != ErrorCode::not_found) return loaded;
+  // A new key beside an old ledger would make its member a stranger to its own run.
+  if (std::filesystem::exists(file("testudo.sqlite"))) {
+    return fail(
+        ErrorCode::not_found,
+        path + " is missing, though a run was joined with it: put it back, or use another --data directory");
+  }
   crypto::KeyPair made = crypto::KeyPair::generate(rng);
   TRY_VOID(made.save(path));
   return made;

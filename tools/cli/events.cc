@@ -83,7 +83,8 @@ void RunEvents::on_admitted(const swarm::PeerId& peer, swarm::RoundNumber round)
 
 void RunEvents::on_waiting(const std::string& reason) {
   if (reason.empty()) return;
-  output_.say({{"event", "waiting"}, {"run", run_}, {"reason", reason}}, "waiting: " + reason);
+  output_.say({{"event", "waiting"}, {"run", run_}, {"reason", reason}},
+              reason.starts_with("waiting") ? reason : "waiting: " + reason);
 }
 
 void RunEvents::show_progress(const training::RoundReport& report) {

@@ -1,7 +1,5 @@
 #include "training/round/part_exchange.h"
 
-#include <spdlog/spdlog.h>
-
 #include "net/messages/message.h"
 
 namespace testudo::training {
@@ -62,13 +60,13 @@ void PartExchange::enter(swarm::RoundNumber round, swarm::Attempt attempt) {
 void PartExchange::receive(const swarm::PeerId& from, Bytes header, Bytes blob) {
   const auto wire = net::unpack<WireHeader>(header);
   if (!wire) {
-    spdlog::warn("part from {}: {}", from.to_text(), wire.error().message);
+    misbehaviour_.note(from, wire.error());
     return;
   }
   const PartKey key{swarm::RoundNumber(wire->round), swarm::Attempt(wire->attempt),
                     static_cast<PartKind>(wire->kind), PartIndex(wire->part)};
   if ((key.kind != PartKind::contribution && key.kind != PartKind::result) || wire->part >= max_parts_) {
-    spdlog::warn("part from {}: no such part: {}", from.to_text(), wire->part);
+    misbehaviour_.note(from, {ErrorCode::protocol, "no such part: " + std::to_string(wire->part)});
     return;
   }
   const bool this_round = key.round == round_ && (key.attempt == attempt_ || key.attempt == attempt_.next());
@@ -78,7 +76,7 @@ void PartExchange::receive(const swarm::PeerId& from, Bytes header, Bytes blob) 
   std::size_t& held = held_[from];
   held -= place ? place->size() : 0;
   if (held + blob.size() > held_limit_) {
-    spdlog::warn("part from {}: more than this round can need", from.to_text());
+    misbehaviour_.note(from, {ErrorCode::limit, "more parts than this round can need"});
     parts_.erase({key, from});
     return;
   }

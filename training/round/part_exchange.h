@@ -57,6 +57,7 @@ class PartExchange {
   // headers and scales of small parts add.
   std::size_t held_limit_;
   net::Event arrived_;
+  net::Misbehaviour misbehaviour_{"/testudo/part/1.0.0"};
   swarm::Links links_;
 };
 

@@ -14,8 +14,6 @@ namespace {
 
 // Founders that start together wait this long for one another before the first round.
 constexpr net::Duration startup_grace = 15s;
-// Encoded states kept for members that are a step behind.
-constexpr std::size_t served_states = 3;
 
 Task<void> run_round(Round& round, std::optional<Result<Round::Result>>& result, net::Event& done) {
   result.emplace(co_await round.run());
@@ -36,16 +34,12 @@ Result<void> Participant::Impl::open() {
     return fail(ErrorCode::refused,
                 "this identity is banned from the run: its signed messages prove a fault");
   }
-  if (chain().next_round() == swarm::RoundNumber(1)) {
+  TRY_VOID(states_.open());
+  if (chain().state_root() == Digest{}) {
     TRY(auto initial, initial_state(*rules_, model_->initial_parameters(manifest().seed)));
-    auto shared = std::make_shared<const TrainingState>(std::move(initial));
-    keep_state(shared, shared->encode());
-    return {};
-  }
-  TRY(auto stored, storage_.get(state_key));
-  if (stored && swarm::state_root(*stored) == chain().state_root()) {
-    TRY(auto decoded, TrainingState::decode(*stored, manifest().parameter_count));
-    keep_state(std::make_shared<const TrainingState>(std::move(decoded)), std::move(*stored));
+    state_ = std::make_shared<const TrainingState>(std::move(initial));
+  } else {
+    load_state(chain().state_root());
   }
   return {};
 }
@@ -76,10 +70,8 @@ void Participant::Impl::connect_protocols() {
           if (peer != self_) control_->send(peer, {shared, nullptr});
         }
       });
-  sync_ = std::make_unique<swarm::SyncServer>(host_, run_, *ledger_, [this](const Digest& root) {
-    const auto found = std::ranges::find(served_, root, &decltype(served_)::value_type::first);
-    return found == served_.end() ? nullptr : found->second;
-  });
+  sync_ = std::make_unique<swarm::SyncServer>(host_, run_, *ledger_,
+                                              [this](const Digest& root) { return states_.find(root); });
   for (const PeerId& banned : chain().roster().banned()) host_.ban(banned);
 }
 
@@ -108,7 +100,7 @@ Task<Result<void>> Participant::Impl::run() {
       co_await attempt();
     }
   }
-  if (!state_) co_await fetch_state();
+  while (!state_) co_await fetch_state();
   co_await finish();
   co_return Result<void>{};
 }
@@ -201,7 +193,7 @@ Task<void> Participant::Impl::attempt() {
         spectator_ = true;
         send_to_members(hello());
       } else {
-        auto remembered = vote((*result)->outcome);
+        auto remembered = vote((*result)->outcome, &**result);
         voted = remembered.has_value();
         if (!voted)
           spdlog::error("cannot write to the data directory: {}; not voting yet", remembered.error().message);
@@ -240,16 +232,20 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   const swarm::Outcome outcome = certificate.outcome;
   const bool applied = outcome.kind == OutcomeKind::apply;
   std::shared_ptr<const TrainingState> state;
-  Bytes encoded;
   std::vector<net::Storage::Entry> entries;
-  if (applied && own != nullptr && own->state && own->outcome.state == outcome.state) {
-    state = own->state;
-    encoded = state->encode();
-    entries.push_back({std::string(state_key), encoded});
+  if (applied) {
+    if (own != nullptr && own->state && own->outcome.state == outcome.state) {
+      state = own->state;
+      entries = states_.to_store(outcome.state, own->encoded);
+    }
+    for (auto& entry : states_.to_forget_all_but(outcome.state)) entries.push_back(std::move(entry));
   }
   while (true) {
     auto appended = ledger_->append(certificate, entries);
-    if (appended) break;
+    if (appended) {
+      states_.stored(entries);
+      break;
+    }
     if (appended.error().code != ErrorCode::io && appended.error().code != ErrorCode::limit) {
       spdlog::error("certificate refused: {}", appended.error().message);
       co_return;
@@ -258,6 +254,7 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
     spdlog::error("cannot write to the data directory: {}; trying again", appended.error().message);
     co_await net::sleep_for(scheduler_, repeat_every);
   }
+  certificate_.reset();  // found once more while the disk was full
   for (const auto& member : chain().roster().members()) {
     // Who has not signed may not know; who was just admitted does not either.
     if (member.id != self_ && !ballot_.has_vote_of(member.id, outcome.round, outcome.attempt)) {
@@ -272,8 +269,8 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
       spdlog::error("round {}: this member computed another state than the certified one; fetching that",
                     outcome.round.value());
     }
-    state_.reset();
-    if (state) keep_state(std::move(state), std::move(encoded));
+    state_ = state;
+    if (state) states_.remember(outcome.state, own->encoded);
   }
   waiting_.clear();
 
@@ -328,11 +325,13 @@ void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
   directory_.set_wanted(std::move(wanted));
 }
 
-void Participant::Impl::keep_state(std::shared_ptr<const TrainingState> state, Bytes encoded) {
-  state_ = std::move(state);
-  const Digest root = swarm::state_root(encoded);
-  served_.emplace_back(root, std::make_shared<const Bytes>(std::move(encoded)));
-  if (served_.size() > served_states) served_.pop_front();
+bool Participant::Impl::load_state(const Digest& root) {
+  const auto encoded = states_.find(root);
+  if (!encoded) return false;
+  auto decoded = TrainingState::decode(*encoded, static_cast<std::size_t>(manifest().parameter_count));
+  if (!decoded) return false;
+  state_ = std::make_shared<const TrainingState>(std::move(*decoded));
+  return true;
 }
 
 Participant::Participant(net::Host& host, dht::Dht& dht, net::Storage& storage,

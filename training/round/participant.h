@@ -59,7 +59,7 @@ struct ParticipantOptions {
   // Rounds between evaluations on this member; the last round is always evaluated. 0: never.
   std::uint64_t evaluate_every = 10;
   bool client_mode = false;
-  // After the last round: how long to stay for members that are a step behind.
+  // After the last round: how long to stay at most for members that are behind or have to come back.
   net::Duration linger = std::chrono::seconds(10);
 };
 

@@ -41,6 +41,7 @@ Task<void> Participant::Impl::ask_for_certificate(PeerId donor) {
 Task<void> Participant::Impl::follow() {
   const PeerId donor = *std::exchange(ahead_, std::nullopt);
   const std::uint64_t height = chain().height();
+  const Digest root_before = chain().state_root();
   auto appended = co_await swarm::catch_up(host_, donor, run_, *ledger_);
   if (!appended) spdlog::warn("ledger from {}: {}", donor.to_text(), appended.error().message);
   if (chain().height() == height) {
@@ -51,14 +52,17 @@ Task<void> Participant::Impl::follow() {
   for (const PeerId& banned : chain().roster().banned()) host_.ban(banned);
   swarm::Outcome nothing;
   note_roster(nothing);  // whom to keep connected to
-  const bool current = state_ && (chain().state_root() == Digest{} ||
-                                  (!served_.empty() && served_.back().first == chain().state_root()));
-  if (!current) state_.reset();
+  const Digest& root = chain().state_root();
+  if (root != root_before) {
+    state_.reset();
+    load_state(root);
+  }
   look_for_certificate();
 }
 
 Task<void> Participant::Impl::fetch_state() {
   const Digest root = chain().state_root();
+  if (load_state(root)) co_return;  // this member signed for it, and has it
   std::vector<PeerId> donors;
   for (const auto& member : chain().roster().members()) {
     if (member.id != self_ && host_.is_connected(member.id)) donors.push_back(member.id);
@@ -70,14 +74,21 @@ Task<void> Participant::Impl::fetch_state() {
   auto state = bytes ? TrainingState::decode(*bytes, static_cast<std::size_t>(manifest().parameter_count))
                      : Result<TrainingState>(fail(bytes.error()));
   if (!state) {
-    spdlog::warn("training state: {}", state.error().message);
+    spdlog::debug("training state: {}", state.error().message);
     co_await net::sleep_for(scheduler_, 500ms);
     co_return;
   }
   if (chain().state_root() != root) co_return;  // the run went on meanwhile
-  auto stored = storage_.put(std::string(state_key), *bytes);
-  if (!stored) spdlog::error("cannot write to the data directory: {}", stored.error().message);
-  keep_state(std::make_shared<const TrainingState>(std::move(*state)), std::move(*bytes));
+  const auto encoded = std::make_shared<const Bytes>(std::move(*bytes));
+  auto entries = states_.to_store(root, encoded);
+  auto stored = storage_.write(entries);
+  if (stored) {
+    states_.stored(entries);
+  } else {
+    spdlog::error("cannot write to the data directory: {}", stored.error().message);
+  }
+  states_.remember(root, encoded);
+  state_ = std::make_shared<const TrainingState>(std::move(*state));
 }
 
 Task<void> Participant::Impl::report_loop() {
@@ -101,16 +112,20 @@ Task<void> Participant::Impl::report_loop() {
   changed_.pulse();
 }
 
-// Stays until the members that are connected have the last certificate, too.
+// Stays until everybody who was seen in the run has the last certificate, at most `linger`: also for members
+// that died near the end, and come back for the model.
 Task<void> Participant::Impl::finish() {
   reports_.close();
   const net::TimePoint limit = scheduler_.now() + options_.linger;
   send_to_members(hello());
   net::Timer timer = scheduler_.at(limit, [this] { changed_.pulse(); });
   while (true) {
-    const bool level = std::ranges::all_of(chain().roster().members(), [this](const auto& member) {
-      const auto height = heights_.find(member.id);
-      return member.id == self_ || !host_.is_connected(member.id) ||
+    std::set<PeerId> others(directory_.listed());
+    for (const auto& member : chain().roster().members()) others.insert(member.id);
+    others.erase(self_);
+    const bool level = std::ranges::all_of(others, [this](const PeerId& peer) {
+      const auto height = heights_.find(peer);
+      return chain().roster().is_banned(peer) ||
              (height != heights_.end() && height->second >= chain().height());
     });
     if (reported_all_ && (level || scheduler_.now() >= limit)) co_return;

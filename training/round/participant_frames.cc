@@ -17,9 +17,14 @@ constexpr std::size_t applicants_limit = 256;
 }  // namespace
 
 // Written before it is sent: a member signs one outcome of an attempt, whatever happens to its process.
-Result<void> Participant::Impl::vote(swarm::Outcome outcome) {
+Result<void> Participant::Impl::vote(swarm::Outcome outcome, const Round::Result* own) {
   if (ledger_->voted() != outcome) {
-    TRY_VOID(ledger_->remember_vote(outcome));
+    // The state that it signs for, too: a certificate over a state that nobody has any more would end the
+    // run.
+    std::vector<net::Storage::Entry> entries;
+    if (own != nullptr && own->encoded) entries = states_.to_store(outcome.state, own->encoded);
+    TRY_VOID(ledger_->remember_vote(outcome, entries));
+    states_.stored(entries);
   }
   swarm::VoteFrame frame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome.digest())}};
   ballot_.add(frame);
@@ -29,63 +34,57 @@ Result<void> Participant::Impl::vote(swarm::Outcome outcome) {
 }
 
 // A member without work of its own signs what others did, or the plain VOID. It never acts on time alone: it
-// waits until it knows that one of the two can be certified.
+// waits until one of the two is known to be possible. While the run is founding, what any founder signed goes
+// before a VOID: a founder that signed cannot take it back, and two halves that signed different things would
+// lock the run.
 void Participant::Impl::vote_as_spectator() {
   const auto& roster = chain().roster();
-  const auto tallies = ballot_.tallies(roster, chain().next_round(), chain().next_attempt(), chain().head());
-  const std::set<PeerId> out = out_of_attempt();
-  const auto founders_in = [&roster](const auto& peers) {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(peers, [&roster](const PeerId& id) { return roster.is_founder(id); }));
-  };
-  const auto sign = [this](const swarm::Outcome& outcome) {
-    auto voted = vote(outcome);
-    if (!voted)
-      spdlog::error("cannot write to the data directory: {}; not voting yet", voted.error().message);
-  };
   const swarm::Outcome nothing =
       swarm::plain_void(run_, chain().next_round(), chain().next_attempt(), chain().head());
-  std::size_t others = 0;
+  std::size_t most_founders = 0;
+  const swarm::Outcome* chosen = nullptr;
+  const auto tallies = ballot_.tallies(roster, chain().next_round(), chain().next_attempt(), chain().head());
   for (const auto& tally : tallies) {
     if (tally.outcome == nothing) continue;
-    ++others;
-    if (swarm::Ballot::may_follow(roster, tally, hostile_count())) {
-      sign(tally.outcome);
-      return;
-    }
+    const auto founders = static_cast<std::size_t>(std::ranges::count_if(
+        tally.votes, [&roster](const auto& given) { return roster.is_founder(given.signer); }));
+    const bool may = roster.founding() ? founders > most_founders
+                                       : swarm::Ballot::may_follow(roster, tally, hostile_count());
+    if (!may) continue;
+    most_founders = founders;
+    chosen = &tally.outcome;
   }
-  // Those that are out cannot make a VOID alone, and those that signed cannot certify without them: while
-  // founding, the founders that lost their work follow the only outcome there is.
-  if (roster.founding() && others == 1 && 2 * founders_in(out) <= roster.founders().size()) {
-    for (const auto& tally : tallies) {
-      if (tally.outcome == nothing) continue;
-      std::set<PeerId> together = out;
-      for (const auto& given : tally.votes) together.insert(given.signer);
-      if (2 * founders_in(together) > roster.founders().size() && founders_in(together) > founders_in(out)) {
-        sign(tally.outcome);
-        return;
-      }
+  const std::set<PeerId> out = out_of_attempt();
+  if (chosen == nullptr) {
+    for (const PeerId& founder : roster.founders()) {
+      const bool silent = !out.contains(founder) && roster.contains(founder) && host_.is_connected(founder);
+      if (roster.founding() && silent) return;  // it may have signed: hear it first
     }
+    if (!swarm::is_quorum(roster, {}, std::vector<PeerId>(out.begin(), out.end()))) return;
+    chosen = &nothing;
   }
-  const std::vector<PeerId> signers(out.begin(), out.end());
-  if (swarm::is_quorum(roster, {}, signers)) sign(nothing);
+  auto voted = vote(swarm::Outcome(*chosen));
+  if (!voted) spdlog::error("cannot write to the data directory: {}; not voting yet", voted.error().message);
 }
 
-// Members that will not sign an APPLY of this attempt: they said that they look on, or signed the plain VOID.
+// Members that have signed nothing but, at most, the plain VOID, and will not sign an outcome of their own:
+// they said that they look on.
 std::set<PeerId> Participant::Impl::out_of_attempt() const {
   std::set<PeerId> out;
   for (const auto& [peer, height] : looking_on_) {
     if (height == chain().height() && chain().roster().contains(peer)) out.insert(peer);
   }
   if (spectator_) out.insert(self_);
+  const swarm::Outcome nothing =
+      swarm::plain_void(run_, chain().next_round(), chain().next_attempt(), chain().head());
   const auto tallies =
       ballot_.tallies(chain().roster(), chain().next_round(), chain().next_attempt(), chain().head());
   for (const auto& tally : tallies) {
     for (const auto& given : tally.votes) {
-      if (tally.outcome.kind == OutcomeKind::voided) {
+      if (tally.outcome == nothing) {
         out.insert(given.signer);
       } else {
-        out.erase(given.signer);  // it followed the others
+        out.erase(given.signer);  // it followed others
       }
     }
   }
@@ -119,7 +118,7 @@ void Participant::Impl::look_for_certificate() {
 void Participant::Impl::receive(const PeerId& from, const Bytes& header) {
   auto frame = swarm::decode_control(header);
   if (!frame) {
-    spdlog::warn("round frame from {}: {}", from.to_text(), frame.error().message);
+    misbehaviour_.note(from, frame.error());
     return;
   }
   if (auto* greeting = std::get_if<swarm::HelloFrame>(&*frame)) {
@@ -139,7 +138,7 @@ void Participant::Impl::receive(const PeerId& from, const Bytes& header) {
 
 void Participant::Impl::receive_vote(const PeerId& from, const swarm::VoteFrame& frame) {
   if (frame.vote.signer != from || frame.outcome.run != run_) {
-    spdlog::warn("vote from {}: not its own, or of another run", from.to_text());
+    misbehaviour_.note(from, {ErrorCode::protocol, "a vote that is not its own, or of another run"});
     return;
   }
   const std::pair position(frame.outcome.round, frame.outcome.attempt);
@@ -148,7 +147,8 @@ void Participant::Impl::receive_vote(const PeerId& from, const swarm::VoteFrame&
     send(from, hello());
     return;
   }
-  if (!ballot_.add(frame)) spdlog::warn("vote from {}: wrong signature", from.to_text());
+  if (!ballot_.add(frame))
+    misbehaviour_.note(from, {ErrorCode::authentication, "a vote with a wrong signature"});
   look_for_certificate();
   changed_.pulse();
 }
@@ -160,7 +160,7 @@ void Participant::Impl::receive_certificate(const PeerId& from, Certificate cert
   if (position > here || certificate.outcome.previous != chain().head()) {
     claim_ahead(from);
   } else if (auto valid = certificate.verify(chain().roster()); !valid) {
-    spdlog::warn("certificate from {}: {}", from.to_text(), valid.error().message);
+    misbehaviour_.note(from, valid.error());
     return;
   } else {
     certificate_ = std::move(certificate);

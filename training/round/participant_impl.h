@@ -11,6 +11,7 @@
 
 #include "dht/dht.h"
 #include "net/async/channel.h"
+#include "net/messages/misbehaviour.h"
 #include "swarm/ballot.h"
 #include "swarm/broadcaster.h"
 #include "swarm/control.h"
@@ -19,6 +20,7 @@
 #include "swarm/sync.h"
 #include "training/round/participant.h"
 #include "training/round/round.h"
+#include "training/round/state_store.h"
 
 namespace testudo::training {
 
@@ -27,8 +29,6 @@ using swarm::Certificate;
 using swarm::OutcomeKind;
 using swarm::PeerId;
 using namespace std::chrono_literals;
-
-inline constexpr std::string_view state_key = "state";
 
 // Votes and applications are repeated: a frame may be lost with its connection.
 inline constexpr net::Duration repeat_every = 1s;
@@ -51,6 +51,7 @@ class Participant::Impl {
         observer_(observer),
         options_(options),
         self_(host.id()),
+        states_(storage),
         directory_(host, dht, run_),
         changed_(scheduler_),
         reports_(scheduler_, report_queue),
@@ -97,7 +98,7 @@ class Participant::Impl {
   void receive_certificate(const PeerId& from, Certificate certificate);
   void receive_hello(const PeerId& from, const swarm::HelloFrame& frame);
   void look_for_certificate();
-  Result<void> vote(swarm::Outcome outcome);
+  Result<void> vote(swarm::Outcome outcome, const Round::Result* own = nullptr);
   swarm::HelloFrame hello() const;
   bool hopeless() const;
   std::set<PeerId> out_of_attempt() const;
@@ -105,7 +106,7 @@ class Participant::Impl {
 
   void send(const PeerId& to, const swarm::ControlFrame& frame);
   void send_to_members(const swarm::ControlFrame& frame);
-  void keep_state(std::shared_ptr<const TrainingState> state, Bytes encoded);
+  bool load_state(const Digest& root);
   std::vector<swarm::Admission> fresh_applications() const;
   std::vector<swarm::Equivocation> accusations() const;
   std::size_t connected_founders() const;
@@ -128,7 +129,7 @@ class Participant::Impl {
   std::shared_ptr<const RoundRules> rules_;
   std::unique_ptr<swarm::Ledger> ledger_;
   std::shared_ptr<const TrainingState> state_;  // of the chain's head; null while it has to be fetched
-  std::deque<std::pair<Digest, std::shared_ptr<const Bytes>>> served_;
+  StateStore states_;
   swarm::Directory directory_;
   std::unique_ptr<swarm::Links> control_;
   std::unique_ptr<PartExchange> exchange_;
@@ -145,6 +146,7 @@ class Participant::Impl {
   std::map<PeerId, std::uint64_t> looking_on_;  // members that take no part in the attempt at this height
   bool spectator_ = false;                      // whether this one is among them
   net::TimePoint progress_;                     // of the last certificate, or of the start
+  net::Misbehaviour misbehaviour_{"/testudo/round/1.0.0"};
   std::string waiting_;
   bool started_ = false;
   net::Event changed_;

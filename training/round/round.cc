@@ -163,18 +163,28 @@ Task<Result<Round::Result>> Round::run() {
     co_return result;
   }
 
+  struct Stepped {
+    testudo::Result<TrainingState> state;
+    std::shared_ptr<const Bytes> encoded;
+    Digest root{};
+    Digest parameters{};
+  };
   auto stepped = co_await net::offload(
       scheduler_, [rules = setup_.rules, state = setup_.state, vector = std::move(*aggregate)]() mutable {
-        auto next = next_state(*rules, *state, std::move(vector));
-        std::pair<Digest, Digest> digests{};
-        if (next) digests = {swarm::state_root(next->encode()), parameters_digest(next->parameters)};
-        return std::pair(std::move(next), digests);
+        Stepped made{next_state(*rules, *state, std::move(vector)), nullptr, {}, {}};
+        if (made.state) {
+          made.encoded = std::make_shared<const Bytes>(made.state->encode());
+          made.root = swarm::state_root(*made.encoded);
+          made.parameters = parameters_digest(made.state->parameters);
+        }
+        return made;
       });
-  if (!stepped.first) co_return fail(std::move(stepped.first).error());
-  result.state = std::make_shared<const TrainingState>(std::move(*stepped.first));
+  if (!stepped.state) co_return fail(std::move(stepped.state).error());
+  result.state = std::make_shared<const TrainingState>(std::move(*stepped.state));
+  result.encoded = std::move(stepped.encoded);
   result.outcome = make_outcome(OutcomeKind::apply);
-  result.outcome.state = stepped.second.first;
-  result.outcome.parameters = stepped.second.second;
+  result.outcome.state = stepped.root;
+  result.outcome.parameters = stepped.parameters;
   lap("step");
   co_return result;
 }

@@ -63,6 +63,7 @@ class Round {
   struct Result {
     swarm::Outcome outcome;
     std::shared_ptr<const TrainingState> state;  // after an APPLY
+    std::shared_ptr<const Bytes> encoded;        // the same, as the certificate's root covers it
     std::size_t contributors = 0;
   };
 
