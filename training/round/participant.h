@@ -56,7 +56,8 @@ class ParticipantObserver {
 };
 
 struct ParticipantOptions {
-  // Rounds between evaluations on this member; the last round is always evaluated. 0: never.
+  // Rounds between evaluations on this member; those that would make reports lag are left out, the last round
+  // is always evaluated. 0: never.
   std::uint64_t evaluate_every = 10;
   bool client_mode = false;
   // After the last round: how long to stay at most for members that are behind or have to come back.

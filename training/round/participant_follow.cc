@@ -95,7 +95,9 @@ Task<void> Participant::Impl::report_loop() {
   while (true) {
     auto pending = co_await reports_.pop();
     if (!pending) break;
-    if (pending->evaluate) {
+    // Evaluations that are slower than rounds are left out, but for the last: reports must not lag behind.
+    const bool last = pending->report.round == swarm::RoundNumber(manifest().last_round);
+    if (pending->evaluate && (last || reports_.size() == 0)) {
       auto evaluation =
           co_await net::offload(scheduler_, [evaluator = evaluator_, state = pending->evaluate] {
             return evaluator->evaluate(state->parameters);
