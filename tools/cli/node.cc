@@ -21,7 +21,16 @@ constexpr std::size_t max_peers_file = std::size_t{1} << 20;
 
 net::NetworkHostOptions host_options() {
   net::NetworkHostOptions options;
-  options.on_event = [](const std::string& line) { spdlog::debug("{}", line); };
+  // Anybody can make these happen: the 1st, 10th, 100th … is shown, with the count, so that nobody fills the
+  // log.
+  options.on_event = [count = std::uint64_t{0}, shown = std::uint64_t{1}](const std::string& line) mutable {
+    if (++count == shown) {
+      shown *= 10;
+      spdlog::info("{} (connections refused or lost so far: {})", line, count);
+    } else {
+      spdlog::debug("{}", line);
+    }
+  };
   return options;
 }
 

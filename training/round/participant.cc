@@ -91,8 +91,7 @@ Task<Result<void>> Participant::Impl::run() {
     } else if (ahead_ && (!seated() || !state_)) {
       co_await follow();
     } else if (!seated()) {
-      say_waiting(directory_.connected().empty() ? "looking for members of the run"
-                                                 : "asking the members for a seat");
+      say_waiting(waiting_reason());
       co_await changed_.wait();
     } else if (!state_) {
       co_await fetch_state();
