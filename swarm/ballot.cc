@@ -41,11 +41,8 @@ std::optional<Certificate> Ballot::certificate(const Roster& roster, RoundNumber
   return std::nullopt;
 }
 
-bool Ballot::may_follow(const Roster& roster, const Tally& tally, std::size_t hostile_count) {
-  if (!roster.founding()) return tally.votes.size() > hostile_count;
-  const auto founders = static_cast<std::size_t>(
-      std::ranges::count_if(tally.votes, [&](const Vote& vote) { return roster.is_founder(vote.signer); }));
-  return 2 * founders > roster.founders().size() || tally.votes.size() > hostile_count;
+bool Ballot::may_follow(const Tally& tally, std::size_t hostile_count) {
+  return tally.votes.size() > hostile_count;
 }
 
 bool Ballot::has_vote_of(const PeerId& member, RoundNumber round, Attempt attempt) const {

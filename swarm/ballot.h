@@ -26,10 +26,9 @@ class Ballot {
   // The certificate, as soon as one outcome has a quorum.
   std::optional<Certificate> certificate(const Roster& roster, RoundNumber round, Attempt attempt,
                                          const Digest& head) const;
-  // Whether a member that lost its own work (a restart) may sign what the others did: so many voters signed
-  // the same outcome that an honest one who verified it is among them: F+1, or more than half of the founders
-  // while the run is founding.
-  static bool may_follow(const Roster& roster, const Tally& tally, std::size_t hostile_count);
+  // Whether a member that lost its own work (a restart) may sign what the others did: more than F voters
+  // signed the same outcome, so an honest one who verified it is among them.
+  static bool may_follow(const Tally& tally, std::size_t hostile_count);
 
   bool has_vote_of(const PeerId& member, RoundNumber round, Attempt attempt) const;
   void forget(const PeerId& member) { votes_.erase(member); }

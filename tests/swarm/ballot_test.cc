@@ -51,10 +51,10 @@ TEST_CASE_FIXTURE(Fixture,
                   "who lost its own work follows only those among whom somebody honest has verified") {
   const Outcome outcome = next_outcome(chain, run);
   Ballot::Tally tally{outcome, {vote(keys[0], outcome).vote}};
-  CHECK_FALSE(Ballot::may_follow(chain.roster(), tally, 1));
-  CHECK(Ballot::may_follow(chain.roster(), tally, 0));
+  CHECK_FALSE(Ballot::may_follow(tally, 1));
+  CHECK(Ballot::may_follow(tally, 0));
   tally.votes.push_back(vote(keys[1], outcome).vote);
-  CHECK(Ballot::may_follow(chain.roster(), tally, 1));
+  CHECK(Ballot::may_follow(tally, 1));
 }
 
 }  // namespace

@@ -48,8 +48,8 @@ void Participant::Impl::vote_as_spectator() {
     if (tally.outcome == nothing) continue;
     const auto founders = static_cast<std::size_t>(std::ranges::count_if(
         tally.votes, [&roster](const auto& given) { return roster.is_founder(given.signer); }));
-    const bool may = roster.founding() ? founders > most_founders
-                                       : swarm::Ballot::may_follow(roster, tally, hostile_count());
+    const bool may =
+        roster.founding() ? founders > most_founders : swarm::Ballot::may_follow(tally, hostile_count());
     if (!may) continue;
     most_founders = founders;
     chosen = &tally.outcome;
