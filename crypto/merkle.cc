@@ -1,6 +1,7 @@
 #include "crypto/merkle.h"
 
 #include "crypto/base/check.h"
+#include "crypto/blake2b_lanes.h"
 #include "crypto/hash.h"
 
 namespace testudo::crypto {
@@ -22,14 +23,26 @@ std::vector<Digest> level_above(std::span<const Digest> level) {
   return above;
 }
 
+Digest top_of(std::vector<Digest> level) {
+  while (level.size() > 1) level = level_above(level);
+  return level.empty() ? Digest{} : level.front();
+}
+
+constexpr Personalisation leaf_name{'t', 'e', 's', 't', 'u', 'd', 'o', ' ', 'l', 'e', 'a', 'f'};
+
 }  // namespace
 
-Digest merkle_leaf(ByteView chunk) { return Hasher("testudo merkle leaf").bytes(chunk).finish(); }
+Digest tree_hash(ByteView data) {
+  const std::size_t whole = data.size() / tree_leaf_bytes;
+  std::vector<Digest> leaves(whole);
+  blake2b_chunks(data.first(whole * tree_leaf_bytes), tree_leaf_bytes, leaf_name, leaves);
+  const ByteView rest = data.subspan(whole * tree_leaf_bytes);
+  if (!rest.empty() || leaves.empty()) leaves.push_back(blake2b(rest, leaf_name));
+  return top_of(std::move(leaves));
+}
 
 Digest merkle_root(std::span<const Digest> leaves) {
-  std::vector<Digest> level(leaves.begin(), leaves.end());
-  while (level.size() > 1) level = level_above(level);
-  return root_of(leaves.size(), level.empty() ? Digest{} : level.front());
+  return root_of(leaves.size(), top_of({leaves.begin(), leaves.end()}));
 }
 
 MerkleTree::MerkleTree(std::span<const Digest> leaves) {

@@ -1,9 +1,11 @@
 // Merkle trees over chunks of state: a certified root lets every chunk be checked alone, whoever sent it.
+// And the hash of long data that is made the same way, because its pieces can be hashed side by side.
 //
-// leaf = BLAKE2b("testudo merkle leaf", chunk); node = BLAKE2b("testudo merkle node", left, right), so that a
-// node never passes for a chunk; root = BLAKE2b("testudo merkle root", number of leaves, top), so that one
-// root has one number of leaves. Leaves pair up from the left on every level; a last one without a partner
-// moves up as it is. Values; any thread.
+// tree_hash(data): leaves are the personalised BLAKE2b-256 of data's pieces of 16 KiB (the last one shorter);
+// node = BLAKE2b("testudo merkle node", left, right), so that a node never passes for a piece; nodes pair up
+// from the left on every level, a last one without a partner moves up as it is; the top is the hash. A Merkle
+// tree pairs up the tree_hash of its chunks in the same way; root = BLAKE2b("testudo merkle root", number of
+// leaves, top), so that one root has one number of leaves. Values; any thread.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +16,10 @@
 
 namespace testudo::crypto {
 
-Digest merkle_leaf(ByteView chunk);
+// Small enough that a part of some hundred KiB fills the lanes of the vector unit.
+inline constexpr std::size_t tree_leaf_bytes = 16 * 1024;
+Digest tree_hash(ByteView data);
+
 Digest merkle_root(std::span<const Digest> leaves);
 
 class MerkleTree {

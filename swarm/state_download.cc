@@ -140,7 +140,7 @@ Task<Result<void>> fetch_chunk(Download& download, const Donor& donor, std::uint
   if (!reply) co_return fail(std::move(reply).error());
   const std::size_t at = index * state_chunk_bytes;
   const std::size_t size = std::min(state_chunk_bytes, download.state.size() - at);
-  if (reply->chunk.size() != size || crypto::merkle_leaf(reply->chunk) != download.leaves[index]) {
+  if (reply->chunk.size() != size || crypto::tree_hash(reply->chunk) != download.leaves[index]) {
     co_return fault(donor, "chunk " + std::to_string(index) + " does not match its leaf");
   }
   std::ranges::copy(reply->chunk, download.state.begin() + static_cast<std::ptrdiff_t>(at));

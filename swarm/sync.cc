@@ -15,7 +15,7 @@ std::vector<Digest> state_leaves(ByteView state) {
   std::vector<Digest> leaves;
   leaves.reserve(sync::chunk_count(state.size(), state_chunk_bytes));
   for (std::size_t at = 0; at < state.size(); at += state_chunk_bytes) {
-    leaves.push_back(crypto::merkle_leaf(state.subspan(at, std::min(state_chunk_bytes, state.size() - at))));
+    leaves.push_back(crypto::tree_hash(state.subspan(at, std::min(state_chunk_bytes, state.size() - at))));
   }
   return leaves;
 }

@@ -2,7 +2,9 @@
 
 #include <set>
 
+#include "crypto/base/vector_unit.h"
 #include "crypto/hash.h"
+#include "crypto/rng.h"
 #include "tests/crypto/testing.h"
 
 using namespace testudo;
@@ -17,7 +19,7 @@ std::vector<Digest> leaves(std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     Bytes chunk;
     append_be(chunk, i, 8);
-    out.push_back(crypto::merkle_leaf(chunk));
+    out.push_back(crypto::tree_hash(chunk));
   }
   return out;
 }
@@ -73,7 +75,7 @@ TEST_CASE("roots differ for every number of leaves, and a node is no leaf") {
   // The bytes of two leaves as one chunk are not their parent.
   Bytes both = to_bytes(ByteView(four[0]));
   append(both, four[1]);
-  CHECK(crypto::merkle_leaf(both) != upper[0]);
+  CHECK(crypto::tree_hash(both) != upper[0]);
 }
 
 TEST_CASE("an empty tree has a root and nothing to prove; absurd counts and garbage are refused") {
@@ -86,5 +88,23 @@ TEST_CASE("an empty tree has a root and nothing to prove; absurd counts and garb
     for (auto& part : proof) rng.fill(part);
     const auto count = rng.next_u64() >> rng.below(64);
     CHECK_FALSE(verify_merkle_proof(Digest{1}, count, rng.below(count + 1), Digest{2}, proof));
+  }
+}
+
+TEST_CASE("the hash of a tree is the same for every vector unit and every length around a piece") {
+  crypto::SeededRng rng(Digest{7});
+  Bytes data(20 * crypto::tree_leaf_bytes + 129);
+  rng.fill(data);
+  std::set<Digest> seen;
+  for (const std::size_t pieces : {0U, 1U, 2U, 3U, 4U, 5U, 7U, 8U, 9U, 12U, 16U, 20U}) {
+    for (const std::size_t more : {0U, 1U, 127U, 128U, 129U}) {
+      const ByteView view = ByteView(data).first(pieces * crypto::tree_leaf_bytes + more);
+      const Digest widest = crypto::tree_hash(view);
+      CHECK(seen.insert(widest).second);
+      for (const VectorUnit unit : {VectorUnit::baseline, VectorUnit::avx2}) {
+        const ScopedVectorUnit limit(unit);
+        CHECK(crypto::tree_hash(view) == widest);
+      }
+    }
   }
 }

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "crypto/base/encoding.h"
+#include "crypto/base/vector_unit.h"
 #include "crypto/hash.h"
 #include "crypto/rng.h"
-#include "training/arithmetic/vector_unit.h"
 
 namespace testudo::training {
 

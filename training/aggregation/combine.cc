@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "crypto/base/vector_unit.h"
 #include "training/arithmetic/reproducible.h"
-#include "training/arithmetic/vector_unit.h"
 
 namespace testudo::training {
 

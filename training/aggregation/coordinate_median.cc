@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "crypto/base/vector_unit.h"
 #include "training/aggregation/rules.h"
 #include "training/arithmetic/float_environment.h"
-#include "training/arithmetic/vector_unit.h"
 
 namespace testudo::training {
 

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "crypto/base/vector_unit.h"
 #include "training/arithmetic/float_environment.h"
-#include "training/arithmetic/vector_unit.h"
 
 namespace testudo::training {
 

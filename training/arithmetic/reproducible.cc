@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "crypto/base/check.h"
-#include "training/arithmetic/vector_unit.h"
+#include "crypto/base/vector_unit.h"
 
 namespace testudo::training {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "training/arithmetic/vector_unit.h"
+#include "crypto/base/vector_unit.h"
 #include "training/codec/codec.h"
 
 namespace testudo::training::kernels {

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "crypto/base/check.h"
+#include "crypto/base/vector_unit.h"
 #include "training/arithmetic/reproducible.h"
-#include "training/arithmetic/vector_unit.h"
 
 namespace testudo::training {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "crypto/derive.h"
-#include "crypto/hash.h"
+#include "crypto/merkle.h"
 #include "net/async/combinators.h"
 #include "swarm/ballot.h"
 #include "swarm/sync.h"
@@ -213,7 +213,7 @@ Task<Result<Round::Prepared>> Round::compute() {
         made = fail(std::move(encoded).error());
         return made;
       }
-      made->commit.parts.push_back(crypto::blake2b(*encoded));
+      made->commit.parts.push_back(crypto::tree_hash(*encoded));
       made->parts.push_back(std::make_shared<const Bytes>(std::move(*encoded)));
     }
     made->commit.samples = contribution->samples;

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <set>
 
-#include "crypto/hash.h"
+#include "crypto/merkle.h"
 #include "net/async/combinators.h"
 #include "training/round/round.h"
 #include "training/round/round_rules.h"
@@ -156,7 +156,7 @@ Task<void> Round::reduce(Phase phase) {
     auto result = co_await net::offload(scheduler_, [job = std::move(job)] { return job.run(); });
     std::optional<Digest> hash;
     if (result) {
-      hash = crypto::blake2b(*result);
+      hash = crypto::tree_hash(*result);
       reduction.bytes = std::make_shared<const Bytes>(std::move(*result));
     }
     mine.results.emplace_back(part, hash);
@@ -214,11 +214,11 @@ Task<Result<void>> Round::gather() {
   }
   const auto take = [this](std::size_t j) {
     Reduction& reduction = reductions_[j];
-    if (!reduction.hash || (reduction.bytes && crypto::blake2b(*reduction.bytes) == *reduction.hash))
+    if (!reduction.hash || (reduction.bytes && crypto::tree_hash(*reduction.bytes) == *reduction.hash))
       return true;
     const auto bytes =
         exchange_.find(key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j))), reduction.reducer);
-    if (!bytes || crypto::blake2b(*bytes) != *reduction.hash) return false;
+    if (!bytes || crypto::tree_hash(*bytes) != *reduction.hash) return false;
     reduction.bytes = bytes;
     return true;
   };
@@ -266,7 +266,7 @@ Task<Result<void>> Round::gather() {
       if (message != answers.end()) {
         const auto payload = AnswerPayload::decode(message->second.payload);
         const Bytes* found = payload ? payload->find(PartIndex(static_cast<std::uint32_t>(j))) : nullptr;
-        if (found != nullptr && crypto::blake2b(*found) == *reduction.hash) {
+        if (found != nullptr && crypto::tree_hash(*found) == *reduction.hash) {
           reduction.bytes = std::make_shared<const Bytes>(*found);
           served = true;
         }
@@ -334,7 +334,7 @@ std::shared_ptr<const Bytes> Round::contribution(PartIndex part, const PeerId& f
 
 bool Round::decodes_as_committed(ByteView bytes, PartIndex part, const PeerId& from) const {
   std::vector<float> values(ranges_[part.value()].size);
-  return crypto::blake2b(bytes) == commits_.at(from).parts[part.value()] &&
+  return crypto::tree_hash(bytes) == commits_.at(from).parts[part.value()] &&
          decode(setup_.rules->codec, bytes, values, setup_.rules->manifest.g_max).has_value();
 }
 

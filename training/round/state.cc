@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "crypto/hash.h"
+#include "crypto/merkle.h"
 
 namespace testudo::training {
 
@@ -71,6 +71,6 @@ Result<TrainingState> TrainingState::decode(ByteView bytes, std::size_t paramete
   return state;
 }
 
-Digest parameters_digest(std::span<const float> parameters) { return crypto::blake2b(raw(parameters)); }
+Digest parameters_digest(std::span<const float> parameters) { return crypto::tree_hash(raw(parameters)); }
 
 }  // namespace testudo::training

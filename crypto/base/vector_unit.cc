@@ -1,8 +1,8 @@
-#include "training/arithmetic/vector_unit.h"
+#include "crypto/base/vector_unit.h"
 
 #include <algorithm>
 
-namespace testudo::training {
+namespace testudo {
 
 namespace {
 
@@ -30,4 +30,4 @@ VectorUnit vector_unit() {
 ScopedVectorUnit::ScopedVectorUnit(VectorUnit limit) { limit_of_this_thread = limit; }
 ScopedVectorUnit::~ScopedVectorUnit() { limit_of_this_thread = VectorUnit::avx512; }
 
-}  // namespace testudo::training
+}  // namespace testudo

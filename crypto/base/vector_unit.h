@@ -11,7 +11,7 @@
 
 #include <utility>
 
-namespace testudo::training {
+namespace testudo {
 
 enum class VectorUnit { baseline, avx2, avx512 };
 
@@ -61,4 +61,4 @@ auto run_widest(Arguments... arguments) {
   return run_baseline<kernel>(arguments...);
 }
 
-}  // namespace testudo::training
+}  // namespace testudo
