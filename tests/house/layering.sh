@@ -4,7 +4,7 @@
 #   layering.sh [ROOT]      check the tree at ROOT (default: this repository); prints each violation, exit 1 if any
 #   layering.sh --self-test plant each kind of violation in a scratch tree and make sure that it is found
 #
-# tools → training → swarm → dht → net → crypto: an include never goes up. training/cuda includes nothing of ours; torch is
+# tools → node → training → swarm → dht → net → crypto: an include never goes up. training/cuda includes nothing of ours; torch is
 # included under training/torch, by tools and by tests only; include/testudo includes nothing but itself of ours.
 set -euo pipefail
 
@@ -12,9 +12,9 @@ check() {
   local root=$1
   (cd "$root" && find . -type f \
     \( -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh' -o -name '*.cpp' \) -printf '%P\0' |
-    LC_ALL=C grep -zE '^(crypto|net|dht|swarm|training|tools|include|tests)/' | LC_ALL=C sort -z | xargs -0 -r awk '
+    LC_ALL=C grep -zE '^(crypto|net|dht|swarm|training|node|tools|include|tests)/' | LC_ALL=C sort -z | xargs -0 -r awk '
       BEGIN {
-        split("crypto net dht swarm training tools tests", names, " ")
+        split("crypto net dht swarm training node tools tests", names, " ")
         for (i in names) floor[names[i]] = i + 0
       }
       function violation(why) {
@@ -71,6 +71,8 @@ self_test() {
   expect "net includes dht" "$up" net/deep/er/a.cc '#include "dht/a.h"'
   expect "dht includes swarm" "$up" dht/a.cc '  #  include "swarm/a.h"'
   expect "swarm includes training" "$up" swarm/a.h '#include <training/model.h>'
+  expect "training includes node" "$up" training/a.h '#include "node/node.h"'
+  expect "node includes tools" "$up" node/a.cc '#include "tools/cli/output.h"'
   expect "training includes tools" "$up" training/a.h '#include "tools/a.h"'
   expect "a tool includes a test" "$up" tools/a.cc '#include "tests/a.h"'
   expect "cuda includes crypto" "cuda includes nothing" training/cuda/a.cu '#include "crypto/hash.h"'

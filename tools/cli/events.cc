@@ -46,13 +46,17 @@ std::string round_text(const training::RoundReport& report) {
                      bytes_text(report.bytes_sent), bytes_text(report.bytes_received), report.seconds);
 }
 
-RunEvents::RunEvents(Output& output, const net::Scheduler& scheduler, const swarm::SignedManifest& manifest,
+net::Task<Result<void>> listen(node::Node& node, std::vector<net::Multiaddr> addresses, Output& output) {
+  CO_TRY_VOID(co_await node.listen(std::move(addresses)));
+  for (const std::string& address : node.addresses()) {
+    output.say({{"event", "listening"}, {"address", address}}, "listening " + address);
+  }
+  co_return Result<void>();
+}
+
+RunEvents::RunEvents(Output& output, const net::Scheduler& scheduler, const swarm::RunId& run,
                      std::function<void(swarm::RoundNumber)> on_round_started)
-    : output_(output),
-      scheduler_(scheduler),
-      run_(to_hex(manifest.manifest.run_id())),
-      last_round_(manifest.manifest.last_round),
-      started_(std::move(on_round_started)) {}
+    : output_(output), scheduler_(scheduler), run_(to_hex(run)), started_(std::move(on_round_started)) {}
 
 void RunEvents::on_round_started(swarm::RoundNumber round) {
   if (!first_) first_.emplace(round.value(), scheduler_.now());

@@ -5,8 +5,9 @@
 #include <optional>
 
 #include "net/async/scheduler.h"
+#include "node/node.h"
+#include "node/session.h"
 #include "tools/cli/output.h"
-#include "training/round/participant.h"
 
 namespace testudo::tools {
 
@@ -14,10 +15,17 @@ namespace testudo::tools {
 Json round_event(const std::string& run, const training::RoundReport& report);
 std::string round_text(const training::RoundReport& report);
 
-class RunEvents final : public training::ParticipantObserver {
+// Listens on all of them, then says each address that others can dial.
+net::Task<Result<void>> listen(node::Node& node, std::vector<net::Multiaddr> addresses, Output& output);
+
+class RunEvents final : public node::SessionObserver {
  public:
-  RunEvents(Output& output, const net::Scheduler& scheduler, const swarm::SignedManifest& manifest,
+  RunEvents(Output& output, const net::Scheduler& scheduler, const swarm::RunId& run,
             std::function<void(swarm::RoundNumber)> on_round_started);
+
+  void on_manifest(const swarm::SignedManifest& manifest) override {
+    last_round_ = manifest.manifest.last_round;
+  }
 
   void on_round_started(swarm::RoundNumber round) override;
   void on_round(const training::RoundReport& report) override;
@@ -33,7 +41,7 @@ class RunEvents final : public training::ParticipantObserver {
   Output& output_;
   const net::Scheduler& scheduler_;
   std::string run_;
-  std::uint64_t last_round_;
+  std::uint64_t last_round_ = 1;
   std::function<void(swarm::RoundNumber)> started_;
   std::optional<training::Evaluation> last_evaluation_;
   // Where the estimate of the time left starts: the first round seen, which need not be round 1.

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/cli/data_directory.h"
+#include "node/data_directory.h"
 #include "tools/cli/program.h"
 #include "training/model.h"
 
@@ -17,7 +17,7 @@ struct JoinOptions {
   std::string run;
   std::vector<std::string> bootstrap;
   std::vector<std::string> listen = {"/ip4/0.0.0.0/tcp/0"};
-  std::string data = default_data_directory();
+  std::string data = node::default_data_directory();
   std::uint64_t evaluate_every = 10;
   bool client = false;
 };

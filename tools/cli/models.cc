@@ -99,7 +99,7 @@ Result<ModelFacts> model_facts(const std::string& name, const Digest& seed, std:
   return facts;
 }
 
-Result<Models> make_models(const swarm::Manifest& manifest) {
+Result<node::Models> make_models(const swarm::Manifest& manifest) {
   TRY(const ModelSource source, ModelSource::open(manifest.model, manifest.parameter_count));
   if (manifest.dataset != source.dataset()) {
     return fail(ErrorCode::invalid_argument, "the manifest asks for the data set \"" + manifest.dataset +
@@ -112,7 +112,7 @@ Result<Models> make_models(const swarm::Manifest& manifest) {
                                         to_hex(source.dataset_digest()) + ", the manifest says " +
                                         to_hex(manifest.dataset_digest) + "; install the same version of it");
   }
-  Models models;
+  node::Models models;
   TRY(models.model, source.make());
   TRY(models.evaluator, source.make());
   const auto initial = models.model->initial_parameters(manifest.seed);

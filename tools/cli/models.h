@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "crypto/base/result.h"
+#include "node/session.h"
 #include "swarm/manifest.h"
-#include "training/model.h"
 
 namespace testudo::tools {
 
@@ -19,12 +19,6 @@ struct ModelFacts {
   std::uint64_t parameter_count = 0;
 };
 
-// Two independent objects over the same data: one contributes while the other evaluates.
-struct Models {
-  std::shared_ptr<training::Model> model;
-  std::shared_ptr<training::Model> evaluator;
-};
-
 std::vector<std::string> model_names();
 
 // `parameter_count` sets the size of the synthetic model; others have their own. Errors: an unknown model
@@ -33,6 +27,6 @@ Result<ModelFacts> model_facts(const std::string& model, const Digest& seed, std
 
 // Errors: as above; the data set on this machine is not the manifest's; the model draws another x(0) than the
 // manifest says.
-Result<Models> make_models(const swarm::Manifest& manifest);
+Result<node::Models> make_models(const swarm::Manifest& manifest);
 
 }  // namespace testudo::tools

@@ -4,51 +4,43 @@
 
 #include <memory>
 
-#include "net/async/event.h"
-#include "tools/cli/addresses.h"
-#include "tools/cli/data_directory.h"
+#include "node/addresses.h"
+#include "node/data_directory.h"
+#include "node/node.h"
+#include "tools/cli/events.h"
 #include "tools/cli/loop.h"
-#include "tools/cli/node.h"
 #include "tools/testudo/commands.h"
 
 namespace testudo::tools {
 namespace {
 
-using namespace std::chrono_literals;
-
 struct BootstrapOptions {
   std::vector<std::string> listen;
   std::vector<std::string> bootstrap;
-  std::string data = default_data_directory();
+  std::string data = node::default_data_directory();
 };
 
-net::Task<Result<void>> serve(Node& node, std::vector<net::Multiaddr> listen,
-                              std::vector<net::PeerAddress> bootstrap, std::string peers_file,
-                              Output& output) {
-  CO_TRY_VOID(co_await node.listen(std::move(listen), output));
-  const auto known = Node::load_peers(peers_file);
-  bootstrap.insert(bootstrap.end(), known.begin(), known.end());
+net::Task<Result<void>> serve(node::Node& node, std::vector<net::Multiaddr> addresses,
+                              std::vector<net::PeerAddress> others, std::string peers_file, Output& output) {
+  CO_TRY_VOID(co_await listen(node, std::move(addresses), output));
+  const auto known = node::Node::load_peers(peers_file);
+  others.insert(others.end(), known.begin(), known.end());
   // The other bootstrap nodes may come up later; this one serves meanwhile.
-  for (;;) {
-    auto joined = co_await node.dht().bootstrap(bootstrap);
-    if (joined) break;
-    spdlog::warn("no other node could be reached, trying again: {}", joined.error().message);
-    co_await net::sleep_for(node.scheduler(), 10s);
-  }
-  for (;;) {
-    co_await net::sleep_for(node.scheduler(), 1min);
-    node.save_peers(peers_file);
-  }
+  co_await node.connect_at_last(std::move(others), [](const std::string& reason) {
+    spdlog::warn("no other node could be reached, trying again: {}", reason);
+  });
+  co_await node.keep_peers_saved(std::move(peers_file));
+  co_return Result<void>();
 }
 
 Result<void> bootstrap(const BootstrapOptions& options, Output& output) {
-  TRY(const auto listen, parse_listen_addresses(options.listen));
-  TRY(const auto others, parse_peer_addresses(options.bootstrap));
-  TRY(const auto data, DataDirectory::open(options.data));
+  TRY(const auto listen, node::parse_listen_addresses(options.listen));
+  TRY(const auto others, node::parse_peer_addresses(options.bootstrap));
+  TRY(const auto data, node::DataDirectory::open(options.data));
   crypto::SystemRng rng;
   TRY(auto key, data.identity(rng));
   net::LibuvScheduler scheduler;
-  Node node(scheduler, std::move(key), Node::Role::server);
+  node::Node node(scheduler, std::move(key), node::Node::Role::server);
   auto result = run_task(scheduler, serve(node, listen, others, data.file("peers"), output));
   node.save_peers(data.file("peers"));
   return result;

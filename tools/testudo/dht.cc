@@ -5,10 +5,10 @@
 #include <memory>
 
 #include "crypto/base/encoding.h"
-#include "tools/cli/addresses.h"
-#include "tools/cli/data_directory.h"
+#include "node/addresses.h"
+#include "node/data_directory.h"
+#include "node/node.h"
 #include "tools/cli/loop.h"
-#include "tools/cli/node.h"
 #include "tools/testudo/commands.h"
 
 namespace testudo::tools {
@@ -21,14 +21,14 @@ constexpr std::size_t max_value = 16 * 1024;
 
 struct DhtArguments {
   std::vector<std::string> bootstrap;
-  std::string data = default_data_directory();
+  std::string data = node::default_data_directory();
   std::string name;
   std::string value;
   std::string key;
   std::string peer;
 };
 
-Task<Result<void>> put_value(Node& node, std::vector<net::PeerAddress> bootstrap, std::string name,
+Task<Result<void>> put_value(node::Node& node, std::vector<net::PeerAddress> bootstrap, std::string name,
                              std::string value, Output& output) {
   CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
   const net::UnixTime now = node.scheduler().unix_now();
@@ -47,16 +47,16 @@ Result<void> put(const DhtArguments& arguments, Output& output) {
     return fail(ErrorCode::limit,
                 fmt::format("a value has at most {} bytes, this one {}", max_value, arguments.value.size()));
   }
-  TRY(const auto bootstrap, parse_peer_addresses(arguments.bootstrap));
-  TRY(const auto data, DataDirectory::open(arguments.data));
+  TRY(const auto bootstrap, node::parse_peer_addresses(arguments.bootstrap));
+  TRY(const auto data, node::DataDirectory::open(arguments.data));
   crypto::SystemRng rng;
   TRY(auto key, data.identity(rng));
   net::LibuvScheduler scheduler;
-  Node node(scheduler, std::move(key), Node::Role::client);
+  node::Node node(scheduler, std::move(key), node::Node::Role::client);
   return run_task(scheduler, put_value(node, bootstrap, arguments.name, arguments.value, output));
 }
 
-Task<Result<void>> get_value(Node& node, std::vector<net::PeerAddress> bootstrap, std::string key,
+Task<Result<void>> get_value(node::Node& node, std::vector<net::PeerAddress> bootstrap, std::string key,
                              Output& output) {
   CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
   CO_TRY(const Bytes record, co_await node.dht().get(key));
@@ -75,7 +75,7 @@ Task<Result<void>> get_value(Node& node, std::vector<net::PeerAddress> bootstrap
   co_return Result<void>();
 }
 
-Task<Result<void>> find_address(Node& node, std::vector<net::PeerAddress> bootstrap, swarm::PeerId peer,
+Task<Result<void>> find_address(node::Node& node, std::vector<net::PeerAddress> bootstrap, swarm::PeerId peer,
                                 Output& output) {
   CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
   CO_TRY(const auto found, co_await node.dht().find_peer(peer));
@@ -88,19 +88,19 @@ Task<Result<void>> find_address(Node& node, std::vector<net::PeerAddress> bootst
 
 // A passer-by: reads need no standing, so the identity is made up for the occasion.
 Result<void> get(const DhtArguments& arguments, Output& output) {
-  TRY(const auto bootstrap, parse_peer_addresses(arguments.bootstrap));
+  TRY(const auto bootstrap, node::parse_peer_addresses(arguments.bootstrap));
   crypto::SystemRng rng;
   net::LibuvScheduler scheduler;
-  Node node(scheduler, crypto::KeyPair::generate(rng), Node::Role::client);
+  node::Node node(scheduler, crypto::KeyPair::generate(rng), node::Node::Role::client);
   return run_task(scheduler, get_value(node, bootstrap, arguments.key, output));
 }
 
 Result<void> find_peer(const DhtArguments& arguments, Output& output) {
-  TRY(const auto bootstrap, parse_peer_addresses(arguments.bootstrap));
+  TRY(const auto bootstrap, node::parse_peer_addresses(arguments.bootstrap));
   TRY(const auto peer, swarm::PeerId::from_text(arguments.peer));
   crypto::SystemRng rng;
   net::LibuvScheduler scheduler;
-  Node node(scheduler, crypto::KeyPair::generate(rng), Node::Role::client);
+  node::Node node(scheduler, crypto::KeyPair::generate(rng), node::Node::Role::client);
   return run_task(scheduler, find_address(node, bootstrap, peer, output));
 }
 

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <memory>
 
-#include "tools/cli/addresses.h"
+#include "node/addresses.h"
+#include "node/node.h"
 #include "tools/cli/loop.h"
-#include "tools/cli/node.h"
 #include "tools/testudo/commands.h"
 
 namespace testudo::tools {
@@ -21,7 +21,7 @@ std::string printable(std::string text) {
   return text;
 }
 
-net::Task<Result<void>> ask(Node& node, net::PeerAddress peer, Output& output) {
+net::Task<Result<void>> ask(node::Node& node, net::PeerAddress peer, Output& output) {
   CO_TRY_VOID(co_await node.host().connect(peer.id, peer.addresses));
   CO_TRY(const net::IdentifyInfo info, co_await net::identify(node.host(), peer.id));
   Json addresses = Json::array();
@@ -45,10 +45,10 @@ net::Task<Result<void>> ask(Node& node, net::PeerAddress peer, Output& output) {
 }
 
 Result<void> identify(const std::string& address, Output& output) {
-  TRY(const auto peers, parse_peer_addresses({address}));
+  TRY(const auto peers, node::parse_peer_addresses({address}));
   crypto::SystemRng rng;
   net::LibuvScheduler scheduler;
-  Node node(scheduler, crypto::KeyPair::generate(rng), Node::Role::client);
+  node::Node node(scheduler, crypto::KeyPair::generate(rng), node::Node::Role::client);
   return run_task(scheduler, ask(node, peers.front(), output));
 }
 

@@ -4,22 +4,22 @@
 #include <memory>
 
 #include "crypto/rng.h"
-#include "tools/cli/data_directory.h"
+#include "node/data_directory.h"
 #include "tools/testudo/commands.h"
 
 namespace testudo::tools {
 namespace {
 
 struct KeygenOptions {
-  std::string data = default_data_directory();
+  std::string data = node::default_data_directory();
   std::string out;
 };
 
 Result<void> keygen(const KeygenOptions& options, Output& output) {
   std::string path = options.out;
-  std::optional<DataDirectory> directory;
+  std::optional<node::DataDirectory> directory;
   if (path.empty()) {
-    auto opened = DataDirectory::open(options.data);
+    auto opened = node::DataDirectory::open(options.data);
     if (!opened) return fail(std::move(opened).error());
     directory.emplace(std::move(*opened));
     path = directory->file("identity.key");

@@ -7,9 +7,9 @@
 #include <memory>
 
 #include "net/async/event.h"
-#include "tools/cli/addresses.h"
+#include "node/addresses.h"
+#include "node/node.h"
 #include "tools/cli/loop.h"
-#include "tools/cli/node.h"
 #include "tools/testudo/commands.h"
 
 namespace testudo::tools {
@@ -22,7 +22,8 @@ struct PingOptions {
   unsigned count = 4;
 };
 
-net::Task<Result<void>> ping_repeatedly(Node& node, net::PeerAddress peer, unsigned count, Output& output) {
+net::Task<Result<void>> ping_repeatedly(node::Node& node, net::PeerAddress peer, unsigned count,
+                                        Output& output) {
   CO_TRY_VOID(co_await node.host().connect(peer.id, peer.addresses));
   for (unsigned i = 0; i < count; ++i) {
     if (i > 0) co_await net::sleep_for(node.scheduler(), 1s);
@@ -35,10 +36,10 @@ net::Task<Result<void>> ping_repeatedly(Node& node, net::PeerAddress peer, unsig
 }
 
 Result<void> ping(const PingOptions& options, Output& output) {
-  TRY(const auto peers, parse_peer_addresses({options.address}));
+  TRY(const auto peers, node::parse_peer_addresses({options.address}));
   crypto::SystemRng rng;
   net::LibuvScheduler scheduler;
-  Node node(scheduler, crypto::KeyPair::generate(rng), Node::Role::client);
+  node::Node node(scheduler, crypto::KeyPair::generate(rng), node::Node::Role::client);
   return run_task(scheduler, ping_repeatedly(node, peers.front(), options.count, output));
 }
 

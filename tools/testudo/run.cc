@@ -9,11 +9,11 @@
 
 #include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
-#include "tools/cli/addresses.h"
-#include "tools/cli/data_directory.h"
+#include "node/addresses.h"
+#include "node/data_directory.h"
+#include "node/node.h"
 #include "tools/cli/loop.h"
 #include "tools/cli/models.h"
-#include "tools/cli/node.h"
 #include "tools/testudo/commands.h"
 #include "training/optimizer/schedule.h"
 
@@ -21,7 +21,7 @@ namespace testudo::tools {
 namespace {
 
 struct NewOptions {
-  std::string data = default_data_directory();
+  std::string data = node::default_data_directory();
   std::vector<std::string> bootstrap;
   std::string out;
   std::vector<std::string> founders;
@@ -75,17 +75,17 @@ Result<swarm::Manifest> make_manifest(const NewOptions& options, const swarm::Pe
   return manifest;
 }
 
-net::Task<Result<void>> publish(Node& node, std::vector<net::PeerAddress> bootstrap,
+net::Task<Result<void>> publish(node::Node& node, std::vector<net::PeerAddress> bootstrap,
                                 swarm::SignedManifest manifest, bool& published) {
   CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
-  CO_TRY_VOID(co_await publish_manifest(node.dht(), std::move(manifest)));
+  CO_TRY_VOID(co_await node::publish_manifest(node.dht(), std::move(manifest)));
   published = true;
   co_return Result<void>();
 }
 
 Result<void> run_new(const NewOptions& options, Output& output) {
-  TRY(const auto bootstrap, parse_peer_addresses(options.bootstrap));
-  TRY(const auto data, DataDirectory::open(options.data));
+  TRY(const auto bootstrap, node::parse_peer_addresses(options.bootstrap));
+  TRY(const auto data, node::DataDirectory::open(options.data));
   crypto::SystemRng rng;
   TRY(const auto key, data.identity(rng));
   TRY(auto manifest, make_manifest(options, key.peer_id(), rng));
@@ -102,7 +102,7 @@ Result<void> run_new(const NewOptions& options, Output& output) {
         data.path());
   } else {
     net::LibuvScheduler scheduler;
-    Node node(scheduler, key.clone(), Node::Role::client);
+    node::Node node(scheduler, key.clone(), node::Node::Role::client);
     bool published = false;
     TRY_VOID(run_task(scheduler, publish(node, bootstrap, signed_manifest, published)));
     if (!published) return {};  // interrupted
@@ -235,7 +235,7 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
 
 struct ShowOptions {
   std::string run;
-  std::string data = default_data_directory();
+  std::string data = node::default_data_directory();
   std::vector<std::string> bootstrap;
 };
 
@@ -278,17 +278,17 @@ Json manifest_json(const swarm::Manifest& manifest) {
           {"exchange_deadline_ms", manifest.exchange_deadline_ms}};
 }
 
-net::Task<Result<void>> fetch(Node& node, std::vector<net::PeerAddress> bootstrap, swarm::RunId run,
+net::Task<Result<void>> fetch(node::Node& node, std::vector<net::PeerAddress> bootstrap, swarm::RunId run,
                               std::optional<swarm::SignedManifest>& found) {
   CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
-  CO_TRY(found, co_await find_manifest(node.scheduler(), node.dht(), run, std::chrono::seconds(15)));
+  CO_TRY(found, co_await node::find_manifest(node.scheduler(), node.dht(), run, std::chrono::seconds(15)));
   co_return Result<void>();
 }
 
 Result<void> run_show(const ShowOptions& options, Output& output) {
-  TRY(const auto run, parse_run_id(options.run));
-  TRY(const auto bootstrap, parse_peer_addresses(options.bootstrap));
-  TRY(auto manifest, kept_manifest(options.data, run));
+  TRY(const auto run, node::parse_run_id(options.run));
+  TRY(const auto bootstrap, node::parse_peer_addresses(options.bootstrap));
+  TRY(auto manifest, node::kept_manifest(options.data, run));
   if (!manifest && bootstrap.empty()) {
     return fail(ErrorCode::not_found, "the data directory " + options.data + " does not hold the run " +
                                           options.run +
@@ -297,7 +297,7 @@ Result<void> run_show(const ShowOptions& options, Output& output) {
   if (!manifest) {
     crypto::SystemRng rng;
     net::LibuvScheduler scheduler;
-    Node node(scheduler, crypto::KeyPair::generate(rng), Node::Role::client);
+    node::Node node(scheduler, crypto::KeyPair::generate(rng), node::Node::Role::client);
     TRY_VOID(run_task(scheduler, fetch(node, bootstrap, run, manifest)));
     if (!manifest) return {};  // interrupted
   }

@@ -1,18 +1,18 @@
-#include "tools/cli/addresses.h"
+#include "node/addresses.h"
 
 #include <algorithm>
 
 #include "crypto/base/encoding.h"
 
-namespace testudo::tools {
+namespace testudo::node {
 
 Result<std::vector<net::Multiaddr>> parse_listen_addresses(const std::vector<std::string>& texts) {
   std::vector<net::Multiaddr> addresses;
   for (const std::string& text : texts) {
     auto address = net::Multiaddr::from_text(text);
     if (!address) {
-      return fail(
-          std::move(address).error().in("--listen " + text + " is no multiaddr like /ip4/0.0.0.0/tcp/4040"));
+      return fail(std::move(address).error().in("\"" + text +
+                                                "\" is no address to listen on like /ip4/0.0.0.0/tcp/4040"));
     }
     addresses.push_back(std::move(*address));
   }
@@ -24,9 +24,10 @@ Result<std::vector<net::PeerAddress>> parse_peer_addresses(const std::vector<std
   for (const std::string& text : texts) {
     auto peer = net::parse_peer_address(text);
     if (!peer) {
-      return fail(std::move(peer).error().in(
-          text +
-          " is no peer address like /ip4/192.0.2.1/tcp/4040/p2p/12D3Koo..., as a bootstrap node prints it"));
+      return fail(
+          std::move(peer).error().in("\"" + text +
+                                     "\" is no peer address like /ip4/192.0.2.1/tcp/4040/p2p/12D3Koo..., as "
+                                     "a bootstrap node prints it"));
     }
     const auto same = std::ranges::find(peers, peer->id, &net::PeerAddress::id);
     if (same == peers.end()) {
@@ -46,4 +47,4 @@ Result<swarm::RunId> parse_run_id(const std::string& text) {
   return run;
 }
 
-}  // namespace testudo::tools
+}  // namespace testudo::node

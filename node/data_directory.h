@@ -15,7 +15,7 @@
 #include "crypto/peer_id.h"
 #include "swarm/manifest.h"
 
-namespace testudo::tools {
+namespace testudo::node {
 
 // $XDG_DATA_HOME/testudo, else ~/.local/share/testudo.
 std::string default_data_directory();
@@ -49,4 +49,4 @@ Result<std::optional<swarm::SignedManifest>> kept_manifest(const std::string& da
 Result<swarm::SignedManifest> checked_manifest(ByteView bytes, const swarm::RunId& run,
                                                const std::string& where);
 
-}  // namespace testudo::tools
+}  // namespace testudo::node

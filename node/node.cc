@@ -1,4 +1,4 @@
-#include "tools/cli/node.h"
+#include "node/node.h"
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
@@ -6,17 +6,17 @@
 #include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
 #include "net/async/combinators.h"
+#include "node/data_directory.h"
 #include "swarm/manifest_record.h"
-#include "tools/cli/data_directory.h"
 
-namespace testudo::tools {
+namespace testudo::node {
 namespace {
 
 using net::Task;
 using namespace std::chrono_literals;
 
-constexpr net::Duration connect_limit = 60s;
 constexpr net::Duration retry_pause = 2s;
+constexpr net::Duration publish_interval = 10min;  // others may join as long as the run lasts
 constexpr std::size_t max_peers_file = std::size_t{1} << 20;
 
 net::NetworkHostOptions host_options() {
@@ -52,21 +52,25 @@ Node::Node(net::LibuvScheduler& scheduler, crypto::KeyPair identity, Role role)
                            std::make_unique<swarm::SignedManifestValidator>());
 }
 
-Task<Result<void>> Node::listen(std::vector<net::Multiaddr> addresses, Output& output) {
+Task<Result<void>> Node::listen(std::vector<net::Multiaddr> addresses) {
   for (const net::Multiaddr& address : addresses) {
     auto bound = co_await host_->listen(address);
     if (!bound) co_return fail(std::move(bound).error());
   }
-  for (const net::Multiaddr& address : host_->addresses()) {
-    const std::string text = address.with_peer_id(host_->id()).to_text();
-    output.say({{"event", "listening"}, {"address", text}}, "listening " + text);
-  }
   co_return Result<void>();
 }
 
-Task<Result<void>> Node::connect(std::vector<net::PeerAddress> bootstrap,
-                                 std::function<void(const std::string&)> on_waiting) {
-  const net::TimePoint deadline = scheduler_.now() + connect_limit;
+std::vector<std::string> Node::addresses() const {
+  std::vector<std::string> texts;
+  for (const net::Multiaddr& address : host_->addresses()) {
+    texts.push_back(address.with_peer_id(host_->id()).to_text());
+  }
+  return texts;
+}
+
+Task<Result<void>> Node::connect(std::vector<net::PeerAddress> bootstrap, OnWaiting on_waiting,
+                                 net::Duration limit) {
+  const net::TimePoint deadline = scheduler_.now() + limit;
   std::string said;
   for (;;) {
     auto joined = co_await net::with_deadline(scheduler_, deadline, dht_->bootstrap(bootstrap),
@@ -79,12 +83,19 @@ Task<Result<void>> Node::connect(std::vector<net::PeerAddress> bootstrap,
           fmt::format(
               "no bootstrap node could be reached within {:.0f} s ({}); check that the address is the one "
               "that the node prints, that it runs, and that no firewall stands between",
-              net::seconds(connect_limit), why));
+              net::seconds(limit), why));
     }
     if (on_waiting && why != said) on_waiting("for a bootstrap node: " + why);
     said = why;
     spdlog::debug("bootstrap: {}", why);
     co_await net::sleep_for(scheduler_, retry_pause);
+  }
+}
+
+Task<void> Node::connect_at_last(std::vector<net::PeerAddress> bootstrap, OnWaiting on_waiting) {
+  for (;;) {
+    auto joined = co_await connect(bootstrap, on_waiting);
+    if (joined) co_return;
   }
 }
 
@@ -98,6 +109,13 @@ void Node::save_peers(const std::string& path) const {
   }
   auto written = write_file(path, as_bytes(text));
   if (!written) spdlog::warn("the known peers were not saved: {}", written.error().message);
+}
+
+Task<void> Node::keep_peers_saved(std::string path) const {
+  for (;;) {
+    co_await net::sleep_for(scheduler_, 1min);
+    save_peers(path);
+  }
 }
 
 std::vector<net::PeerAddress> Node::load_peers(const std::string& path) {
@@ -118,6 +136,15 @@ Task<Result<void>> publish_manifest(dht::Dht& dht, swarm::SignedManifest manifes
   auto stored = co_await dht.put(swarm::manifest_key(manifest.manifest.run_id()), manifest.encode());
   if (!stored) co_return fail(std::move(stored).error().in("the manifest could not be published"));
   co_return Result<void>();
+}
+
+Task<void> keep_published(net::Scheduler& scheduler, dht::Dht& dht, swarm::SignedManifest manifest) {
+  for (;;) {
+    auto published = co_await publish_manifest(dht, manifest);
+    // Alone, nobody takes it; the next try finds who has come meanwhile.
+    if (!published) spdlog::debug("{}", published.error().message);
+    co_await net::sleep_for(scheduler, published ? publish_interval : net::Duration(5s));
+  }
 }
 
 Task<Result<swarm::SignedManifest>> find_manifest(net::Scheduler& scheduler, dht::Dht& dht, swarm::RunId run,
@@ -141,4 +168,4 @@ Task<Result<swarm::SignedManifest>> find_manifest(net::Scheduler& scheduler, dht
   }
 }
 
-}  // namespace testudo::tools
+}  // namespace testudo::node

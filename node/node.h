@@ -13,9 +13,8 @@
 #include "net/services/identify.h"
 #include "net/services/ping.h"
 #include "swarm/manifest.h"
-#include "tools/cli/output.h"
 
-namespace testudo::tools {
+namespace testudo::node {
 
 class Node {
  public:
@@ -28,16 +27,22 @@ class Node {
   dht::Dht& dht() { return *dht_; }
   net::Scheduler& scheduler() { return scheduler_; }
 
-  // Listens on all of them, then says each address that others can dial.
-  net::Task<Result<void>> listen(std::vector<net::Multiaddr> addresses, Output& output);
+  net::Task<Result<void>> listen(std::vector<net::Multiaddr> addresses);
+  // Where others can dial this node, as text with its peer id.
+  std::vector<std::string> addresses() const;
 
+  using OnWaiting = std::function<void(const std::string& reason)>;
   // Joins the DHT through any of these peers. It tries again while it fails, saying why through `on_waiting`
-  // each time the reason changes, and gives up after a minute. Without peers this node is the first.
-  net::Task<Result<void>> connect(std::vector<net::PeerAddress> bootstrap,
-                                  std::function<void(const std::string&)> on_waiting = {});
+  // each time the reason changes, and gives up after `limit`. Without peers this node is the first.
+  net::Task<Result<void>> connect(std::vector<net::PeerAddress> bootstrap, OnWaiting on_waiting = {},
+                                  net::Duration limit = std::chrono::minutes(1));
+  // The same without end.
+  net::Task<void> connect_at_last(std::vector<net::PeerAddress> bootstrap, OnWaiting on_waiting);
 
   // Peers that the DHT knows, to start from after a restart: one address a line.
   void save_peers(const std::string& path) const;
+  // Every minute, until it is destroyed.
+  net::Task<void> keep_peers_saved(std::string path) const;
   static std::vector<net::PeerAddress> load_peers(const std::string& path);
 
  private:
@@ -49,8 +54,10 @@ class Node {
 };
 
 net::Task<Result<void>> publish_manifest(dht::Dht& dht, swarm::SignedManifest manifest);
+// The offer of the manifest to whoever looks for it, until it is destroyed.
+net::Task<void> keep_published(net::Scheduler& scheduler, dht::Dht& dht, swarm::SignedManifest manifest);
 // Tries until `limit` has passed; the error says what to check.
 net::Task<Result<swarm::SignedManifest>> find_manifest(net::Scheduler& scheduler, dht::Dht& dht,
                                                        swarm::RunId run, net::Duration limit);
 
-}  // namespace testudo::tools
+}  // namespace testudo::node

@@ -1,4 +1,4 @@
-#include "tools/cli/data_directory.h"
+#include "node/data_directory.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -13,7 +13,7 @@
 #include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
 
-namespace testudo::tools {
+namespace testudo::node {
 namespace {
 
 std::string manifest_path(const std::string& directory, const swarm::RunId& run) {
@@ -104,4 +104,4 @@ Result<swarm::SignedManifest> checked_manifest(ByteView bytes, const swarm::RunI
   return manifest;
 }
 
-}  // namespace testudo::tools
+}  // namespace testudo::node
