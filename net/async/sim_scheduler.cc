@@ -21,20 +21,57 @@ void SimScheduler::offload(std::function<void()> work, std::function<void()> don
                 }));
 }
 
+bool SimScheduler::anything_ready() const {
+  return has_ready_work() || std::ranges::any_of(processes_, [](const SimProcess* process) {
+           return !process->frozen_ && process->has_ready_work();
+         });
+}
+
+std::optional<TimePoint> SimScheduler::earliest_timer() const {
+  std::optional<TimePoint> earliest;
+  if (has_timers()) earliest = next_timer();
+  for (const SimProcess* process : processes_) {
+    if (process->frozen_ || !process->has_timers()) continue;
+    earliest = earliest ? std::min(*earliest, process->next_timer()) : process->next_timer();
+  }
+  return earliest;
+}
+
+void SimScheduler::set_everywhere(TimePoint now) {
+  set_now(now);
+  for (SimProcess* process : processes_) process->set_now(now);
+}
+
 bool SimScheduler::run_until(const std::function<bool()>& finished, TimePoint limit) {
   while (!finished()) {
     TimePoint next = now();
-    if (!has_ready_work()) {
-      if (!has_timers() || next_timer() > limit) {
-        set_now(std::max(now(), limit));
+    if (!anything_ready()) {
+      const auto timer = earliest_timer();
+      if (!timer || *timer > limit) {
+        set_everywhere(std::max(now(), limit));
         return false;
       }
-      next = std::max(now(), next_timer());
+      next = std::max(now(), *timer);
     }
+    set_everywhere(next);
     run_turn(next);
+    for (SimProcess* process : processes_) {
+      if (!process->frozen_) process->run_turn(next);
+    }
     ++turns_;
   }
   return true;
+}
+
+SimProcess::SimProcess(SimScheduler& whole) : whole_(whole) {
+  set_now(whole.now());
+  whole_.processes_.push_back(this);
+}
+
+SimProcess::~SimProcess() { std::erase(whole_.processes_, this); }
+
+void SimProcess::offload(std::function<void()> work, std::function<void()> done) {
+  whole_.offload(std::move(work), [this, done = std::move(done)]() mutable { post(std::move(done)); });
 }
 
 }  // namespace testudo::net

@@ -2,9 +2,14 @@
 // milliseconds and a run is a pure function of its seed.
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include "net/async/scheduler.h"
 
 namespace testudo::net {
+
+class SimProcess;
 
 class SimScheduler final : public Scheduler {
  public:
@@ -26,10 +31,38 @@ class SimScheduler final : public Scheduler {
   std::uint64_t turns() const { return turns_; }
 
  private:
+  friend class SimProcess;
+  bool anything_ready() const;
+  std::optional<TimePoint> earliest_timer() const;
+  void set_everywhere(TimePoint now);
+
+  std::vector<SimProcess*> processes_;
   std::uint64_t turns_ = 0;
   Duration offload_time_{};
   std::uint64_t next_job_ = 0;
   std::map<std::uint64_t, Timer> jobs_;
+};
+
+// SimProcess: the scheduler of one process in the virtual time that it shares with others. It can be stopped
+// like a laptop that is closed, so that everything in it happens late, and its wall clock can be wrong. Jobs
+// that it offloads refer to it: it lives as long as the whole runs. Loop thread only.
+class SimProcess final : public Scheduler {
+ public:
+  explicit SimProcess(SimScheduler& whole);
+  ~SimProcess() override;
+  UnixTime unix_now() const override { return whole_.unix_now() + clock_error_; }
+  void post_from_any_thread(std::function<void()> function) override { post(std::move(function)); }
+  void offload(std::function<void()> work, std::function<void()> done) override;
+
+  void freeze() { frozen_ = true; }
+  void thaw() { frozen_ = false; }
+  void set_clock_error(std::chrono::milliseconds error) { clock_error_ = error; }
+
+ private:
+  friend class SimScheduler;
+  SimScheduler& whole_;
+  bool frozen_ = false;
+  std::chrono::milliseconds clock_error_{};
 };
 
 }  // namespace testudo::net

@@ -1,6 +1,6 @@
 // Storage: the seam for what must survive: a small, crash-safe map from text keys to bytes. SqliteStorage
-// keeps it in one file of the data directory, MemoryStorage in memory with faults on demand. Loop thread
-// only.
+// keeps it in one file of the data directory, MemoryStorage in memory; FaultyStorage fails on demand. Loop
+// thread only.
 #pragma once
 
 #include <optional>

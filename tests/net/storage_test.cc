@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "net/storage/faulty_storage.h"
 #include "net/storage/memory_storage.h"
 #include "net/storage/sqlite_storage.h"
 
@@ -99,20 +100,40 @@ TEST_CASE("a file that is no database is corrupt, a folder that is not there is 
   CHECK(SqliteStorage::open(folder.path / "no" / "state.db").error().code == ErrorCode::io);
 }
 
-TEST_CASE("a write that fails leaves nothing of itself behind") {
-  MemoryStorage storage;
-  REQUIRE(storage.put("a", to_bytes("old")).has_value());
-  storage.fail_write(2);
-  REQUIRE(storage.put("b", to_bytes("x")).has_value());
-  std::vector<Storage::Entry> batch;
-  batch.push_back({"a", to_bytes("new")});
-  batch.push_back({"b", std::nullopt});
-  auto failed = storage.write(std::move(batch));
-  REQUIRE_FALSE(failed.has_value());
-  CHECK(failed.error().code == ErrorCode::io);
-  CHECK(**storage.get("a") == to_bytes("old"));
-  CHECK(**storage.get("b") == to_bytes("x"));
-  CHECK(storage.put("c", {}).has_value());
+TEST_CASE("injected faults: what each leaves behind, and that a dead process writes no more") {
+  using Fault = FaultyStorage::Fault;
+  for (const Fault fault : {Fault::refused, Fault::in_doubt, Fault::death_before, Fault::death_after}) {
+    CAPTURE(static_cast<int>(fault));
+    MemoryStorage kept;
+    int deaths = 0;
+    FaultyStorage disk(kept, [&deaths] { ++deaths; });
+    REQUIRE(disk.put("a", to_bytes("old")).has_value());
+    disk.plan(2, fault);
+    REQUIRE(disk.put("b", to_bytes("x")).has_value());
+    std::vector<Storage::Entry> batch;
+    batch.push_back({"a", to_bytes("new")});
+    batch.push_back({"b", std::nullopt});
+    auto failed = disk.write(std::move(batch));
+    REQUIRE_FALSE(failed.has_value());
+    CHECK(failed.error().code == ErrorCode::io);
+    const bool written = fault == Fault::in_doubt || fault == Fault::death_after;
+    CHECK(**kept.get("a") == to_bytes(written ? "new" : "old"));
+    CHECK(kept.get("b")->has_value() == !written);
+    const bool dies = fault == Fault::death_before || fault == Fault::death_after;
+    CHECK(disk.dead() == dies);
+    CHECK(deaths == (dies ? 1 : 0));
+    CHECK(disk.put("c", {}).has_value() == !dies);
+    CHECK(disk.get("c").has_value() == !dies);
+  }
+}
+
+TEST_CASE("a disk that is full for three writes takes the fourth") {
+  MemoryStorage kept;
+  FaultyStorage disk(kept);
+  disk.plan(1, FaultyStorage::Fault::refused, 3);
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(disk.put("a", {}).has_value());
+  CHECK(disk.put("a", {}).has_value());
+  CHECK(disk.writes() == 4);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "swarm/ledger.h"
 
+#include "net/storage/faulty_storage.h"
 #include "net/storage/memory_storage.h"
 #include "tests/swarm/testing.h"
 
@@ -129,18 +130,21 @@ TEST_CASE_FIXTURE(Fixture, "a data directory of another run is refused with the 
 TEST_CASE_FIXTURE(
     Fixture,
     "a write that fails changes nothing, in memory or on disk, and the next one goes on from there") {
-  auto ledger = open();
+  net::FaultyStorage disk(storage);
+  auto opened = Ledger::open(disk, manifest);
+  REQUIRE(opened.has_value());
+  const auto ledger = std::move(*opened);
   extend(*ledger, 2);
   const Digest head = ledger->chain().head();
   const Certificate certificate = next(ledger->chain());
   std::vector<net::Storage::Entry> state{{"state", to_bytes("bytes")}};
-  storage.fail_write(1);
+  disk.plan(1, net::FaultyStorage::Fault::refused);
   CHECK(ledger->append(certificate, state).error().code == ErrorCode::io);
   CHECK(ledger->chain().head() == head);
-  storage.fail_write(1);
+  disk.plan(1, net::FaultyStorage::Fault::refused);
   CHECK_FALSE(ledger->remember_entered({RoundNumber(3), Attempt(0)}).has_value());
   CHECK_FALSE(ledger->entered().has_value());
-  storage.fail_write(1);
+  disk.plan(1, net::FaultyStorage::Fault::refused);
   CHECK_FALSE(ledger->remember_vote(certificate.outcome).has_value());
   CHECK_FALSE(ledger->voted().has_value());
 
@@ -150,9 +154,9 @@ TEST_CASE_FIXTURE(
   CHECK(storage.get("state")->has_value());
   CHECK(open()->chain().height() == 3);
   // A certificate that does not check writes nothing either.
-  const auto writes = storage.writes();
+  const auto writes = disk.writes();
   CHECK_FALSE(ledger->append(certificate).has_value());
-  CHECK(storage.writes() == writes);
+  CHECK(disk.writes() == writes);
 }
 
 TEST_CASE_FIXTURE(Fixture, "torn or flipped bytes in storage are found as corrupt, wherever they are") {

@@ -11,7 +11,9 @@
 #include "dht/dht.h"
 #include "net/async/sim_scheduler.h"
 #include "net/sim/sim_network.h"
+#include "net/storage/faulty_storage.h"
 #include "net/storage/memory_storage.h"
+#include "swarm/control.h"
 #include "tests/training/tampering_host.h"
 #include "training/round/participant.h"
 #include "training/synthetic_model.h"
@@ -49,6 +51,7 @@ struct SwarmOptions {
   std::size_t hostile = 0;  // of the joiners
   std::size_t dimension = 500;
   std::uint64_t rounds = 10;
+  std::uint32_t start_members = 1;
   std::string rule = "centered_clip";
   std::string codec = "int8";
   double loss = 0;
@@ -63,7 +66,9 @@ class SimSwarm {
     bool hostile = false;
     Tamper tamper;  // set before start(): lies on the wire
     std::unique_ptr<TamperingHost> tampering;
+    std::unique_ptr<net::SimProcess> process;  // its time: the same one through all its restarts
     net::MemoryStorage storage;
+    std::unique_ptr<net::FaultyStorage> disk;  // in front of it, a new one at every start
     std::unique_ptr<dht::Dht> dht;
     std::unique_ptr<Participant> participant;
     std::unique_ptr<net::TaskGroup> tasks;
@@ -72,6 +77,8 @@ class SimSwarm {
     std::vector<swarm::Removal> removals;
     std::string waiting;
     std::uint64_t started_round = 0;
+    swarm::PhaseKey said{};  // of its last phase message
+    std::uint64_t voted_round = 0;
 
     void on_round_started(swarm::RoundNumber round) override { started_round = round.value(); }
     void on_round(const RoundReport& report) override {
@@ -92,6 +99,7 @@ class SimSwarm {
     for (std::size_t i = 0; i < options.founders + options.joiners; ++i) {
       auto member = std::make_unique<Member>();
       member->host = &network_.add_host();
+      member->process = std::make_unique<net::SimProcess>(scheduler_);
       member->hostile = i >= options.founders + options.joiners - options.hostile;
       members_.push_back(std::move(member));
     }
@@ -104,6 +112,7 @@ class SimSwarm {
     manifest.parameter_count = options.dimension;
     manifest.initial_parameters = parameters_digest(model()->initial_parameters(manifest.seed));
     manifest.last_round = options.rounds;
+    manifest.start_members = options.start_members;
     manifest.learning_rate = {{0, 0.2F}, {options.rounds, 0.0F}};
     manifest.rule = options.rule;
     manifest.codec = options.codec;
@@ -120,13 +129,14 @@ class SimSwarm {
   void start(std::size_t i) {
     Member& member = *members_[i];
     if (!member.host->is_up()) network_.restart(*member.host);
-    member.tampering =
-        std::make_unique<TamperingHost>(*member.host, member.tamper ? member.tamper : honest());
-    member.dht = std::make_unique<dht::Dht>(*member.host, dht::DhtOptions{});
+    member.tampering = std::make_unique<TamperingHost>(*member.host, *member.process,
+                                                       member.tamper ? member.tamper : watched(member));
+    member.disk = std::make_unique<net::FaultyStorage>(member.storage);
+    member.dht = std::make_unique<dht::Dht>(*member.tampering, dht::DhtOptions{});
     std::shared_ptr<Model> own = model();
     if (member.hostile) own = std::make_shared<SignFlippingModel>(own);
     member.participant =
-        std::make_unique<Participant>(*member.tampering, *member.dht, member.storage, manifest_, own, model(),
+        std::make_unique<Participant>(*member.tampering, *member.dht, *member.disk, manifest_, own, model(),
                                       member, ParticipantOptions{.evaluate_every = 5});
     member.tasks = std::make_unique<net::TaskGroup>(scheduler_);
     member.ended.reset();
@@ -157,16 +167,18 @@ class SimSwarm {
     return members_[i]->reports.empty() ? 0 : members_[i]->reports.rbegin()->first;
   }
 
-  // Byte-identical parameters on all members after every round.
+  // Byte-identical parameters on all members after every round; nobody honest signed two things in one place.
   void check_equality() {
     for (const auto& member : members_) {
       for (auto it = member->reports.rbegin(); it != member->reports.rend(); ++it) {
         const auto [known, fresh] = digests_.try_emplace(it->first, it->second.parameters);
-        REQUIRE_MESSAGE(known->second == it->second.parameters, "round ", it->first, " diverged, seed ",
-                        options_.seed);
+        if (known->second != it->second.parameters) {
+          FAIL("round ", it->first, " diverged, seed ", options_.seed);
+        }
         if (!fresh && it != member->reports.rbegin()) break;
       }
     }
+    if (!contradiction_.empty()) FAIL(contradiction_, ", seed ", options_.seed);
   }
 
   Member& member(std::size_t i) { return *members_[i]; }
@@ -178,10 +190,36 @@ class SimSwarm {
   }
 
  private:
-  static Tamper honest() {
-    return [](const net::PeerId&, const std::string&, TamperedFrame frame) {
+  // Changes nothing, and reads what an honest member signs: never two things in one place, in all its lives.
+  Tamper watched(Member& member) {
+    return [this, &member](const net::PeerId&, const std::string& protocol, TamperedFrame frame) {
+      if (protocol.starts_with("/testudo/round/")) watch(member, frame.header);
       return std::optional(std::move(frame));
     };
+  }
+  void watch(Member& member, const Bytes& header) {
+    const auto frame = swarm::decode_control(header);
+    if (!frame) {
+      contradiction_ = "a member sent what does not decode: " + frame.error().message;
+    } else if (const auto* vote = std::get_if<swarm::VoteFrame>(&*frame)) {
+      note_signed(vote->vote.signer, vote->outcome.round, vote->outcome.attempt, "outcome",
+                  vote->outcome.digest());
+      member.voted_round = vote->outcome.round.value();
+    } else if (const auto* broadcast = std::get_if<swarm::BroadcastFrame>(&*frame)) {
+      const auto* message = std::get_if<swarm::PhaseMessage>(broadcast);
+      if (message == nullptr) return;
+      const auto phase = static_cast<unsigned>(message->key.phase);
+      note_signed(message->author, message->key.round, message->key.attempt, "phase " + std::to_string(phase),
+                  message->payload_digest());
+      member.said = message->key;
+    }
+  }
+  void note_signed(const net::PeerId& signer, swarm::RoundNumber round, swarm::Attempt attempt,
+                   const std::string& what, const Digest& content) {
+    const std::string place = signer.short_text() + " signed two different things: " + what + ", round " +
+                              std::to_string(round.value()) + ", attempt " + std::to_string(attempt.value());
+    const auto [known, fresh] = signed_.try_emplace(place, content);
+    if (!fresh && known->second != content) contradiction_ = place;
   }
   static net::Task<void> run_member(Member& member, net::PeerAddress bootstrap) {
     std::vector<net::PeerAddress> peers;
@@ -205,6 +243,8 @@ class SimSwarm {
   std::vector<std::unique_ptr<Member>> members_;
   swarm::SignedManifest manifest_;
   std::map<std::uint64_t, Digest> digests_;
+  std::map<std::string, Digest> signed_;
+  std::string contradiction_;  // what an honest member must never do, and one did
 };
 
 }  // namespace testudo::training

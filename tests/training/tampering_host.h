@@ -67,9 +67,9 @@ class TamperingStream final : public net::Stream {
 
 class TamperingHost final : public net::Host {
  public:
-  TamperingHost(net::Host& inner, Tamper tamper)
-      : Host(inner.id()), inner_(inner), tamper_(std::move(tamper)) {}
-  net::Scheduler& scheduler() override { return inner_.scheduler(); }
+  TamperingHost(net::Host& inner, net::Scheduler& scheduler, Tamper tamper)
+      : Host(inner.id()), inner_(inner), scheduler_(scheduler), tamper_(std::move(tamper)) {}
+  net::Scheduler& scheduler() override { return scheduler_; }
   crypto::Rng& rng() override { return inner_.rng(); }
   const crypto::KeyPair& identity() const override { return inner_.identity(); }
   net::PeerStore& peer_store() override { return inner_.peer_store(); }
@@ -110,6 +110,7 @@ class TamperingHost final : public net::Host {
 
  private:
   net::Host& inner_;
+  net::Scheduler& scheduler_;
   Tamper tamper_;
 };
 

@@ -1,0 +1,46 @@
+// FaultyStorage: a Storage in front of another one that fails when it is told to: a full disk, a write of which
+// nobody knows whether it took effect, a process that dies at a write. For tests and the simulator; the inner
+// storage outlives it. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "net/storage/storage.h"
+
+namespace testudo::net {
+
+class FaultyStorage final : public Storage {
+ public:
+  enum class Fault {
+    refused,       // an error, and nothing was written: a full disk
+    in_doubt,      // an error, though all of it was written: a disk that fails when it is flushed
+    death_before,  // the process dies, and nothing was written
+    death_after,   // the process dies when all of it was written, before anybody learns so
+  };
+
+  // `die` ends the process. A simulated one cannot vanish in the middle of a turn: where `die` returns, every
+  // operation fails from then on, so that nothing is done on the strength of this write.
+  explicit FaultyStorage(Storage& inner, std::function<void()> die = {})
+      : inner_(inner), die_(std::move(die)) {}
+
+  Result<std::optional<Bytes>> get(std::string_view key) override;
+  Result<void> write(std::vector<Entry> entries) override;
+  Result<std::vector<std::pair<std::string, Bytes>>> list(std::string_view prefix) override;
+
+  // The `n`th write from now (1 is the next) and the `count` − 1 after it have this fault.
+  void plan(std::uint64_t n, Fault fault, std::uint64_t count = 1);
+  std::uint64_t writes() const { return writes_; }  // so far, the failed ones, too
+  bool dead() const { return dead_; }
+
+ private:
+  Error injected() const;
+
+  Storage& inner_;
+  std::function<void()> die_;
+  std::map<std::uint64_t, Fault> plan_;  // by the number of the write
+  std::uint64_t writes_ = 0;
+  bool dead_ = false;
+};
+
+}  // namespace testudo::net
