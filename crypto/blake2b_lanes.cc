@@ -23,11 +23,16 @@ constexpr std::uint64_t initial[8] = {
 };
 // Which message words a round mixes, in order; rounds 10 and 11 are 0 and 1 again.
 constexpr std::uint8_t schedule[10][16] = {
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
-    {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4}, {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
-    {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13}, {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
-    {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11}, {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
-    {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5}, {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+    {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
+    {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4},
+    {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
+    {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13},
+    {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
+    {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11},
+    {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
+    {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5},
+    {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
 };
 
 template <std::size_t lanes>
@@ -100,8 +105,8 @@ TESTUDO_KERNEL void transpose(Words<4>* rows) {
 }
 
 template <std::size_t lanes>
-TESTUDO_KERNEL int hash_lanes(const std::uint8_t* const* chunks, std::size_t chunk, const std::uint64_t* start,
-                              std::uint64_t* digests) {
+TESTUDO_KERNEL int hash_lanes(const std::uint8_t* const* chunks, std::size_t chunk,
+                              const std::uint64_t* start, std::uint64_t* digests) {
   Words<lanes> h[8];
   for (std::size_t i = 0; i < 8; ++i) h[i] = Words<lanes>{} + start[i];
   for (std::size_t at = 0; at < chunk; at += block_bytes) {
@@ -110,7 +115,8 @@ TESTUDO_KERNEL int hash_lanes(const std::uint8_t* const* chunks, std::size_t chu
     for (std::size_t word = 0; word < 16; word += lanes) {
 #pragma unroll
       for (std::size_t lane = 0; lane < lanes; ++lane) {
-        std::memcpy(&message[word + lane], chunks[lane] + at + word * sizeof(std::uint64_t), sizeof(Words<lanes>));
+        std::memcpy(&message[word + lane], chunks[lane] + at + word * sizeof(std::uint64_t),
+                    sizeof(Words<lanes>));
       }
       transpose(message + word);
     }
@@ -148,8 +154,8 @@ std::size_t lanes_of(VectorUnit unit) {
   return unit == VectorUnit::avx512 ? 8 : unit == VectorUnit::avx2 ? 4 : 1;
 }
 
-void run_lanes(VectorUnit unit, const std::uint8_t* const* chunks, std::size_t chunk, const std::uint64_t* start,
-               std::uint64_t* digests) {
+void run_lanes(VectorUnit unit, const std::uint8_t* const* chunks, std::size_t chunk,
+               const std::uint64_t* start, std::uint64_t* digests) {
   if (unit == VectorUnit::avx512) {
     run_avx512<hash_lanes<8>>(chunks, chunk, start, digests);
   } else {
@@ -163,12 +169,14 @@ void run_lanes(VectorUnit unit, const std::uint8_t* const* chunks, std::size_t c
 Digest blake2b(ByteView data, const Personalisation& personal) {
   ensure_sodium();
   Digest digest;
-  TESTUDO_CHECK(crypto_generichash_blake2b_salt_personal(digest.data(), digest.size(), data.data(), data.size(),
-                                                         nullptr, 0, nullptr, personal.data()) == 0);
+  TESTUDO_CHECK(crypto_generichash_blake2b_salt_personal(digest.data(), digest.size(), data.data(),
+                                                         data.size(), nullptr, 0, nullptr,
+                                                         personal.data()) == 0);
   return digest;
 }
 
-void blake2b_chunks(ByteView data, std::size_t chunk, const Personalisation& personal, std::span<Digest> out) {
+void blake2b_chunks(ByteView data, std::size_t chunk, const Personalisation& personal,
+                    std::span<Digest> out) {
   TESTUDO_CHECK(chunk > 0 && chunk % block_bytes == 0 && data.size() == chunk * out.size());
   std::size_t done = 0;
 #if defined(__x86_64__)

@@ -1,7 +1,7 @@
 // BLAKE2b-256 (RFC 7693, personalised) of many chunks of one size at once: one chunk a lane of the vector
-// unit, eight with AVX-512, four with AVX2, several times as fast as one after another. The digests are those of
-// libsodium's crypto_generichash_blake2b_salt_personal, which hashes what does not fill the lanes. Pure; any
-// thread.
+// unit, eight with AVX-512, four with AVX2, several times as fast as one after another. The digests are those
+// of libsodium's crypto_generichash_blake2b_salt_personal, which hashes what does not fill the lanes. Pure;
+// any thread.
 #pragma once
 
 #include <span>

@@ -1,6 +1,6 @@
-// FaultyStorage: a Storage in front of another one that fails when it is told to: a full disk, a write of which
-// nobody knows whether it took effect, a process that dies at a write. For tests and the simulator; the inner
-// storage outlives it. Loop thread only.
+// FaultyStorage: a Storage in front of another one that fails when it is told to: a full disk, a write of
+// which nobody knows whether it took effect, a process that dies at a write. For tests and the simulator; the
+// inner storage outlives it. Loop thread only.
 #pragma once
 
 #include <functional>
