@@ -10,12 +10,14 @@
 namespace testudo::crypto {
 namespace {
 
-constexpr std::size_t kMaxStep = std::size_t{1} << 30;  // libcrypto counts in int
+// libcrypto goes over its input twice, once for the cipher and once for the tag: in steps of this size the
+// second time finds it in the nearest cache.
+constexpr std::size_t kStep = 8 * 1024;
 
 // Feeds `in` through the cipher; `out` null means additional data.
 void update(EVP_CIPHER_CTX* context, std::uint8_t* out, ByteView in) {
   while (!in.empty()) {
-    const std::size_t step = std::min(in.size(), kMaxStep);
+    const std::size_t step = std::min(in.size(), kStep);
     int written = 0;
     TESTUDO_CHECK(EVP_CipherUpdate(context, out, &written, in.data(), static_cast<int>(step)) == 1);
     if (out != nullptr) out += step;
@@ -54,11 +56,13 @@ Aead::Aead(Aead&&) noexcept = default;
 Aead& Aead::operator=(Aead&&) noexcept = default;
 Aead::~Aead() = default;
 
-void Aead::seal(const Nonce& nonce, ByteView ad, ByteView plain, MutableByteView out) {
-  TESTUDO_CHECK(out.size() == plain.size() + kTagSize);
+void Aead::seal(const Nonce& nonce, ByteView ad, ByteView head, ByteView body, MutableByteView out) {
+  const std::size_t plain = head.size() + body.size();
+  TESTUDO_CHECK(out.size() == plain + kTagSize);
   context_->start(true, nonce, ad);
-  update(context_->evp, out.data(), plain);
-  std::uint8_t* tag = out.data() + plain.size();
+  update(context_->evp, out.data(), head);
+  update(context_->evp, out.data() + head.size(), body);
+  std::uint8_t* tag = out.data() + plain;
   int none = 0;
   TESTUDO_CHECK(EVP_CipherFinal_ex(context_->evp, tag, &none) == 1 && none == 0);
   TESTUDO_CHECK(EVP_CIPHER_CTX_ctrl(context_->evp, EVP_CTRL_AEAD_GET_TAG, kTagSize, tag) == 1);
@@ -69,10 +73,24 @@ bool Aead::open(const Nonce& nonce, ByteView ad, ByteView sealed, MutableByteVie
     wipe(out);
     return false;
   }
+  context_->start(false, nonce, ad);
+  return open_rest(sealed, out);
+}
+
+void Aead::open_head(const Nonce& nonce, ByteView ad, ByteView sealed, MutableByteView out) {
+  TESTUDO_CHECK(out.size() == sealed.size());
+  context_->start(false, nonce, ad);
+  update(context_->evp, out.data(), sealed);
+}
+
+bool Aead::open_rest(ByteView sealed, MutableByteView out) {
+  if (sealed.size() < kTagSize) {
+    wipe(out);
+    return false;
+  }
   TESTUDO_CHECK(out.size() == sealed.size() - kTagSize);
   ByteArray<kTagSize> tag;
   std::ranges::copy(sealed.last(kTagSize), tag.begin());
-  context_->start(false, nonce, ad);
   update(context_->evp, out.data(), sealed.first(out.size()));
   TESTUDO_CHECK(EVP_CIPHER_CTX_ctrl(context_->evp, EVP_CTRL_AEAD_SET_TAG, kTagSize, tag.data()) == 1);
   int none = 0;

@@ -25,7 +25,11 @@ class Aead {
 
   // `out` is plain.size() + kTagSize bytes. It begins where `plain` begins (in place) or does not overlap it.
   // REQUIRES: a nonce never used before with this key.
-  void seal(const Nonce& nonce, ByteView ad, ByteView plain, MutableByteView out);
+  void seal(const Nonce& nonce, ByteView ad, ByteView plain, MutableByteView out) {
+    seal(nonce, ad, plain, {}, out);
+  }
+  // Seals `head` ‖ `body` from where they lie; `out`, as long as both and the tag, overlaps `body` nowhere.
+  void seal(const Nonce& nonce, ByteView ad, ByteView head, ByteView body, MutableByteView out);
   void seal(std::uint64_t counter, ByteView ad, ByteView plain, MutableByteView out) {
     seal(nonce(counter), ad, plain, out);
   }
@@ -36,6 +40,13 @@ class Aead {
   [[nodiscard]] bool open(std::uint64_t counter, ByteView ad, ByteView sealed, MutableByteView out) {
     return open(nonce(counter), ad, sealed, out);
   }
+
+  // Opening in two steps, so that the first bytes can say where the others belong: open_head decrypts a
+  // part that open_rest, with all that follows and the tag, vouches for. Until that has returned true the
+  // head is a stranger's claim, good for choosing `out` and for nothing else.
+  void open_head(const Nonce& nonce, ByteView ad, ByteView sealed, MutableByteView out);
+  // REQUIRES: open_head was the last call. As open otherwise; a false one leaves the head to its caller.
+  [[nodiscard]] bool open_rest(ByteView sealed, MutableByteView out);
 
  private:
   struct Context;  // libcrypto's, with the key expanded once

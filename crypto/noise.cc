@@ -47,20 +47,33 @@ DhKeyPair fresh_keys() {
 
 }  // namespace
 
-Result<void> CipherState::encrypt(ByteView ad, ByteView plain, MutableByteView out) {
-  // The last nonce is reserved, so the counter stops there and never wraps.
+// The last nonce is reserved, so the counter stops there and never wraps.
+Result<void> CipherState::check_nonce() const {
   if (nonce_ == std::numeric_limits<std::uint64_t>::max()) {
     return fail(ErrorCode::limit, "noise: the nonces of this key are used up");
   }
-  aead_.seal(nonce_++, ad, plain, out);
+  return {};
+}
+
+Result<void> CipherState::encrypt(ByteView ad, ByteView head, ByteView body, MutableByteView out) {
+  TRY_VOID(check_nonce());
+  aead_.seal(Aead::nonce(nonce_++), ad, head, body, out);
   return {};
 }
 
 Result<void> CipherState::decrypt(ByteView ad, ByteView sealed, MutableByteView out) {
-  if (nonce_ == std::numeric_limits<std::uint64_t>::max()) {
-    return fail(ErrorCode::limit, "noise: the nonces of this key are used up");
-  }
-  if (!aead_.open(nonce_, ad, sealed, out)) {
+  TRY_VOID(decrypt_head(ad, {}, {}));
+  return decrypt_rest(sealed, out);
+}
+
+Result<void> CipherState::decrypt_head(ByteView ad, ByteView sealed, MutableByteView out) {
+  TRY_VOID(check_nonce());
+  aead_.open_head(Aead::nonce(nonce_), ad, sealed, out);
+  return {};
+}
+
+Result<void> CipherState::decrypt_rest(ByteView sealed, MutableByteView out) {
+  if (!aead_.open_rest(sealed, out)) {
     return fail(ErrorCode::authentication, "noise: a message that does not decrypt");
   }
   ++nonce_;

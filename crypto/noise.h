@@ -28,15 +28,23 @@ class CipherState {
   explicit CipherState(const Digest& key) : aead_(key) {}
 
   // `out` as in Aead::seal and Aead::open. Error limit: the nonces are used up, the connection must end.
-  Result<void> encrypt(ByteView ad, ByteView plain, MutableByteView out);
+  Result<void> encrypt(ByteView ad, ByteView plain, MutableByteView out) {
+    return encrypt(ad, plain, {}, out);
+  }
+  Result<void> encrypt(ByteView ad, ByteView head, ByteView body, MutableByteView out);
   // Error authentication: not what the other side sealed next; the counter stays, the connection must end.
   Result<void> decrypt(ByteView ad, ByteView sealed, MutableByteView out);
+  // The same in two steps, as Aead::open_head and open_rest.
+  Result<void> decrypt_head(ByteView ad, ByteView sealed, MutableByteView out);
+  Result<void> decrypt_rest(ByteView sealed, MutableByteView out);
 
   std::uint64_t next_nonce() const { return nonce_; }
   // Only forward: a nonce is never used twice.
   void skip_to(std::uint64_t nonce);
 
  private:
+  Result<void> check_nonce() const;
+
   Aead aead_;
   std::uint64_t nonce_ = 0;
 };

@@ -30,7 +30,7 @@ void Connection::start() {
   timer_ = scheduler_.at(clock() + handshake_deadline, [this] {
     close(Error{ErrorCode::timeout, std::string(upgrade_->step_name()) + ": not finished within 10 s"});
   });
-  append(socket_->output(), upgrade_->take_output());
+  socket_->output().append(upgrade_->take_output());
   socket_->start(*this);
 }
 
@@ -48,19 +48,29 @@ Result<std::size_t> Connection::receive(MutableByteView bytes) {
   std::size_t taken = 0;
   if (!mux_) {
     const auto upgraded = upgrade_->receive(bytes);
-    append(socket_->output(), upgrade_->take_output());
+    socket_->output().append(upgrade_->take_output());
     if (!upgraded) return fail(Error{upgraded.error()}.in(upgrade_->step_name()));
     taken = *upgraded;
     if (!upgrade_->done()) return taken;
     TRY_VOID(establish());
   }
   while (!error_ && !doomed_) {
-    TRY(const auto frame, opener_->open_frame(bytes.subspan(taken)));
+    TRY(const auto frame, FrameOpener::find_frame(bytes.subspan(taken)));
     if (!frame) break;
-    TRY_VOID(mux_->receive(clock(), frame->plain));
+    TRY_VOID(receive_frame(*frame));
     taken += frame->consumed;
   }
   return taken;
+}
+
+// What a reader waits for is decrypted straight into its buffer.
+Result<void> Connection::receive_frame(const FrameOpener::Sealed& frame) {
+  const std::size_t head_size = std::min(mux_->head_size(), frame.plain_size());
+  TRY(const ByteView head, opener_->open_head(frame, head_size));
+  const MutableByteView target = mux_->direct_target(head, frame.plain_size() - head_size);
+  TRY_VOID(opener_->open_rest(frame, head_size, target));
+  if (!target.empty()) return mux_->receive_direct(clock(), head, target.size());
+  return mux_->receive(clock(), frame.message.first(frame.plain_size()));
 }
 
 Result<void> Connection::establish() {
@@ -97,8 +107,13 @@ void Connection::send_frame(ByteView header, ByteView payload) {
     doom(Error{ErrorCode::limit, "the peer does not read what it asks for"});
     return;
   }
-  auto sealed = sealer_->append_frame(socket_->output(), header, payload);
-  if (!sealed) doom(std::move(sealed).error());
+  SendBuffer& out = socket_->output();
+  const std::size_t size = FrameSealer::frame_size(header.size() + payload.size());
+  auto sealed = sealer_->seal_frame(out.extend(size), header, payload);
+  if (!sealed) {
+    out.drop_last(size);
+    doom(std::move(sealed).error());
+  }
 }
 
 void Connection::doom(Error error) {

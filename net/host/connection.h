@@ -58,6 +58,7 @@ class Connection final : private TcpSocket::Sink, private Yamux::Output, private
   void on_inbound_stream(std::shared_ptr<YamuxStream> stream) override;
 
   Result<std::size_t> receive(MutableByteView bytes);
+  Result<void> receive_frame(const FrameOpener::Sealed& frame);
   Result<void> establish();
   void keep_alive();
   void doom(Error error);

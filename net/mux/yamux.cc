@@ -209,15 +209,47 @@ Result<void> Yamux::receive(TimePoint now, ByteView bytes) {
     bytes = bytes.subspan(size);
     if (partial_size_ < header_size) break;
     partial_size_ = 0;
-    const ByteView raw(partial_);
-    if (raw[0] != 0) return broken("version " + std::to_string(raw[0]));
-    if (raw[1] > 3) return broken("frame type " + std::to_string(raw[1]));
-    const Header header{static_cast<Type>(raw[1]), static_cast<std::uint16_t>(read_be(raw.subspan(2, 2))),
-                        static_cast<std::uint32_t>(read_be(raw.subspan(4, 4))),
-                        static_cast<std::uint32_t>(read_be(raw.subspan(8, 4)))};
+    TRY(const Header header, parse(partial_));
     TRY_VOID(on_header(header));
   }
   return {};
+}
+
+MutableByteView Yamux::direct_target(ByteView head, std::size_t size) const {
+  const YamuxStream* stream = payload_stream_.get();
+  std::size_t left = payload_left_;
+  std::shared_ptr<YamuxStream> named;
+  if (left == 0) {
+    if (head.size() < header_size) return {};
+    const auto header = parse(head);
+    if (!header || header->type != Type::data || (header->flags & (syn | rst)) != 0) return {};
+    named = find(header->stream);
+    stream = named.get();
+    left = header->length;
+    if (stream == nullptr || stream->remote_fin_ || left > stream->receive_window_) return {};
+  }
+  if (stream == nullptr || stream->session_ == nullptr || size > left) return {};
+  return size <= stream->wanted() ? stream->target_.subspan(stream->filled_, size) : MutableByteView();
+}
+
+Result<void> Yamux::receive_direct(TimePoint now, ByteView head, std::size_t size) {
+  now_ = now;
+  if (!head.empty()) {
+    TRY(const Header header, parse(head));
+    TRY_VOID(on_header(header));
+  }
+  payload_left_ -= static_cast<std::uint32_t>(size);
+  payload_stream_->delivered(size);
+  if (payload_left_ == 0) finish_payload();
+  return {};
+}
+
+Result<Yamux::Header> Yamux::parse(ByteView raw) {
+  if (raw[0] != 0) return broken("version " + std::to_string(raw[0]));
+  if (raw[1] > 3) return broken("frame type " + std::to_string(raw[1]));
+  return Header{static_cast<Type>(raw[1]), static_cast<std::uint16_t>(read_be(raw.subspan(2, 2))),
+                static_cast<std::uint32_t>(read_be(raw.subspan(4, 4))),
+                static_cast<std::uint32_t>(read_be(raw.subspan(8, 4)))};
 }
 
 void Yamux::finish_payload() {

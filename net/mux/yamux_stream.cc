@@ -35,21 +35,24 @@ std::size_t YamuxStream::clear_target() {
 }
 
 void YamuxStream::deliver(ByteView bytes) {
-  const std::size_t direct = std::min(bytes.size(), target_.size() - filled_);
-  if (direct > 0) {
+  if (const std::size_t direct = std::min(bytes.size(), wanted()); direct > 0) {
     std::memcpy(target_.data() + filled_, bytes.data(), direct);
-    filled_ += direct;
-    consumed_ += static_cast<std::uint32_t>(direct);
+    delivered(direct);
     bytes = bytes.subspan(direct);
-    session_->credit(*this);
   }
-  if (!bytes.empty()) {
-    if (buffer_head_ > buffer_.size() / 2) {
-      buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(buffer_head_));
-      buffer_head_ = 0;
-    }
-    append(buffer_, bytes);
+  if (bytes.empty()) return;
+  if (buffer_head_ > buffer_.size() / 2) {
+    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(buffer_head_));
+    buffer_head_ = 0;
   }
+  append(buffer_, bytes);
+  notify_readable();
+}
+
+void YamuxStream::delivered(std::size_t size) {
+  filled_ += size;
+  consumed_ += static_cast<std::uint32_t>(size);
+  session_->credit(*this);
   notify_readable();
 }
 

@@ -32,7 +32,8 @@ class YamuxStream : public std::enable_shared_from_this<YamuxStream> {
 
   // Takes up to out.size() buffered bytes.
   std::size_t take(MutableByteView out);
-  // Arriving bytes go straight to `target` until clear_target(), which says how many did.
+  // Arriving bytes go straight to `target` until clear_target(), which says how many did; those behind them
+  // may hold anything.
   // REQUIRES: nothing is buffered.
   void set_target(MutableByteView target);
   std::size_t filled() const { return filled_; }
@@ -58,6 +59,8 @@ class YamuxStream : public std::enable_shared_from_this<YamuxStream> {
   friend class Yamux;
   void end(Error error);  // wakes everybody
   void deliver(ByteView bytes);
+  void delivered(std::size_t size);  // that much lies in the target now
+  std::size_t wanted() const { return target_.size() - filled_; }
   void notify_readable() {
     if (listener_ != nullptr) listener_->on_readable();
   }

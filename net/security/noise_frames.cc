@@ -1,36 +1,52 @@
 #include "net/security/noise_frames.h"
 
-#include <cstring>
-
 #include "crypto/base/check.h"
 
 namespace testudo::net {
 
-Result<void> FrameSealer::append_frame(Bytes& out, ByteView head, ByteView body) {
+Result<void> FrameSealer::seal_frame(MutableByteView out, ByteView head, ByteView body) {
   const std::size_t plain = head.size() + body.size();
-  TESTUDO_CHECK(plain <= kMaxFramePlain);
+  TESTUDO_CHECK(plain <= kMaxFramePlain && out.size() == frame_size(plain));
   const std::size_t sealed = plain + crypto::kNoiseTag;
-  const std::size_t start = out.size();
-  out.resize(start + 2 + sealed);
-  std::uint8_t* frame = out.data() + start;
-  frame[0] = static_cast<std::uint8_t>(sealed >> 8);
-  frame[1] = static_cast<std::uint8_t>(sealed);
-  if (!head.empty()) std::memcpy(frame + 2, head.data(), head.size());
-  if (!body.empty()) std::memcpy(frame + 2 + head.size(), body.data(), body.size());
-  return cipher_.encrypt({}, ByteView(frame + 2, plain), MutableByteView(frame + 2, sealed));
+  out[0] = static_cast<std::uint8_t>(sealed >> 8);
+  out[1] = static_cast<std::uint8_t>(sealed);
+  return cipher_.encrypt({}, head, body, out.subspan(2));
 }
 
-Result<std::optional<FrameOpener::Frame>> FrameOpener::open_frame(MutableByteView input) {
+Result<void> FrameSealer::append_frame(Bytes& out, ByteView head, ByteView body) {
+  const std::size_t start = out.size();
+  out.resize(start + frame_size(head.size() + body.size()));
+  return seal_frame(MutableByteView(out).subspan(start), head, body);
+}
+
+Result<std::optional<FrameOpener::Sealed>> FrameOpener::find_frame(MutableByteView input) {
   if (input.size() < 2) return std::nullopt;
   const auto sealed = static_cast<std::size_t>(read_be(input.first(2)));
   if (sealed < crypto::kNoiseTag) {
     return fail(ErrorCode::protocol, "noise: a frame of " + std::to_string(sealed) + " bytes has no tag");
   }
   if (input.size() < 2 + sealed) return std::nullopt;
-  const MutableByteView frame = input.subspan(2, sealed);
-  const MutableByteView plain = frame.first(sealed - crypto::kNoiseTag);
-  TRY_VOID(cipher_.decrypt({}, frame, plain));
-  return Frame{plain, 2 + sealed};
+  return Sealed{input.subspan(2, sealed), 2 + sealed};
+}
+
+Result<ByteView> FrameOpener::open_head(const Sealed& frame, std::size_t size) {
+  TESTUDO_CHECK(size <= frame.plain_size());
+  const MutableByteView head = frame.message.first(size);
+  TRY_VOID(cipher_.decrypt_head({}, head, head));
+  return head;
+}
+
+Result<void> FrameOpener::open_rest(const Sealed& frame, std::size_t head, MutableByteView target) {
+  const MutableByteView rest = frame.message.subspan(head);
+  return cipher_.decrypt_rest(rest, target.empty() ? rest.first(rest.size() - crypto::kNoiseTag) : target);
+}
+
+Result<std::optional<FrameOpener::Frame>> FrameOpener::open_frame(MutableByteView input) {
+  TRY(const auto sealed, find_frame(input));
+  if (!sealed) return std::nullopt;
+  TRY_VOID(open_head(*sealed, 0));
+  TRY_VOID(open_rest(*sealed, 0, {}));
+  return Frame{sealed->message.first(sealed->plain_size()), sealed->consumed};
 }
 
 }  // namespace testudo::net

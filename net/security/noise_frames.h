@@ -1,5 +1,6 @@
-// Noise transport frames: a length of two bytes, then one sealed message. Sealing copies the plaintext once
-// into the output and encrypts it there; opening decrypts where the bytes arrived. One owner, one thread.
+// Noise transport frames: a length of two bytes, then one sealed message. Sealing encrypts from where the
+// plaintext lies into the output; opening decrypts where the bytes arrived or, when the first of them say
+// where the others belong, straight to there. One owner, one thread.
 #pragma once
 
 #include <optional>
@@ -13,7 +14,10 @@ inline constexpr std::size_t kMaxFramePlain = crypto::kNoiseMaxMessage - crypto:
 class FrameSealer {
  public:
   explicit FrameSealer(crypto::CipherState cipher) : cipher_(std::move(cipher)) {}
-  // Appends one frame around `head` ‖ `body`. REQUIRES: together at most kMaxFramePlain bytes.
+  static constexpr std::size_t frame_size(std::size_t plain) { return 2 + plain + crypto::kNoiseTag; }
+  // One frame around `head` ‖ `body`. REQUIRES: together at most kMaxFramePlain bytes; `out` has
+  // frame_size() of that, and overlaps neither.
+  Result<void> seal_frame(MutableByteView out, ByteView head, ByteView body);
   Result<void> append_frame(Bytes& out, ByteView head, ByteView body);
 
  private:
@@ -29,6 +33,20 @@ class FrameOpener {
   };
   // The first frame of `input`, or nothing while it is not complete.
   Result<std::optional<Frame>> open_frame(MutableByteView input);
+
+  // The same in steps.
+  struct Sealed {
+    MutableByteView message;  // within the input
+    std::size_t consumed;
+    std::size_t plain_size() const { return message.size() - crypto::kNoiseTag; }
+  };
+  static Result<std::optional<Sealed>> find_frame(MutableByteView input);
+  // Decrypts the first `size` bytes where they are; not authentic before the rest is.
+  // REQUIRES: size <= plain_size().
+  Result<ByteView> open_head(const Sealed& frame, std::size_t size);
+  // The bytes behind those, into `target`, or where they are if it is empty. An error ends the connection.
+  // REQUIRES: open_head(frame, head) came before; `target` is empty or as long as what is left.
+  Result<void> open_rest(const Sealed& frame, std::size_t head, MutableByteView target);
 
  private:
   crypto::CipherState cipher_;

@@ -63,7 +63,7 @@ ErrorCode code_of(int status) { return status == UV_ETIMEDOUT ? ErrorCode::timeo
 }  // namespace
 
 TcpTransport::TcpTransport(LibuvScheduler& scheduler)
-    : scheduler_(scheduler), prepare_(new uv_prepare_t{}), read_buffer_(max_carry + read_size) {
+    : scheduler_(scheduler), prepare_(new uv_prepare_t{}), read_buffer_(read_buffer_size) {
   // libuv writes without MSG_NOSIGNAL: a peer that hangs up must be an error of one write, not a signal that
   // ends the process.
   std::signal(SIGPIPE, SIG_IGN);
@@ -81,6 +81,7 @@ TcpTransport::~TcpTransport() {
 }
 
 void TcpTransport::flush_all() {
+  ++turn_;
   // A sink may close sockets, its own or others: each leaves the list by itself.
   for (std::size_t rounds = unflushed_.size(); rounds > 0 && !unflushed_.empty(); --rounds) {
     TcpSocket* socket = unflushed_.front();
@@ -138,7 +139,7 @@ Task<Result<std::unique_ptr<TcpSocket>>> TcpTransport::connect(Multiaddr address
 // A write that the kernel did not take at once. It outlives its socket until libuv is done with it.
 struct TcpSocket::Write {
   uv_write_t request{};
-  Bytes data;
+  SendBuffer data;
   std::size_t from = 0;
   TcpSocket* socket = nullptr;
 };
@@ -183,20 +184,25 @@ void TcpSocket::start(Sink& sink) {
   uv_read_start(
       as_stream(handle_),
       [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
-        auto* self = static_cast<TcpSocket*>(handle->data);
-        Bytes& shared = self->transport_.read_buffer_;
-        std::ranges::copy(self->carry_, shared.begin());
-        const std::size_t used = self->carry_.size();
-        *buffer = uv_buf_init(reinterpret_cast<char*>(shared.data() + used),
-                              static_cast<unsigned>(std::min(TcpTransport::read_size, shared.size() - used)));
+        *buffer = static_cast<TcpSocket*>(handle->data)->buffer_to_read_into();
       },
-      [](uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
-        if (stream->data != nullptr) static_cast<TcpSocket*>(stream->data)->on_read(size, buffer);
+      [](uv_stream_t* stream, ssize_t size, const uv_buf_t*) {
+        if (stream->data != nullptr) static_cast<TcpSocket*>(stream->data)->on_read(size);
       });
 }
 
-void TcpSocket::on_read(ssize_t size, const uv_buf_t*) {
-  if (size == 0) return;
+// None once it was read in this turn: libuv would go on as long as bytes come. It asks again after the next
+// poll.
+uv_buf_t TcpSocket::buffer_to_read_into() {
+  if (std::exchange(read_in_turn_, transport_.turn_) == transport_.turn_) return uv_buf_init(nullptr, 0);
+  Bytes& shared = transport_.read_buffer_;
+  std::ranges::copy(carry_, shared.begin());
+  return uv_buf_init(reinterpret_cast<char*>(shared.data() + carry_.size()),
+                     static_cast<unsigned>(shared.size() - carry_.size()));
+}
+
+void TcpSocket::on_read(ssize_t size) {
+  if (size == 0 || size == UV_ENOBUFS) return;
   if (size < 0) {
     fail_with(size == UV_EOF ? Error{ErrorCode::unreachable, "the other side closed the connection"}
                              : Error{ErrorCode::unreachable, uv_strerror(static_cast<int>(size))});
@@ -208,7 +214,7 @@ void TcpSocket::on_read(ssize_t size, const uv_buf_t*) {
   const std::size_t taken = sink_->on_bytes(bytes);
   if (handle_ == nullptr) return;  // the sink closed us
   const ByteView rest = bytes.subspan(taken);
-  if (rest.size() > TcpTransport::max_carry) {
+  if (rest.size() >= TcpTransport::max_message) {
     fail_with(Error{ErrorCode::protocol, "a message without end"});
     return;
   }
@@ -219,7 +225,7 @@ void TcpSocket::on_read(ssize_t size, const uv_buf_t*) {
   }
 }
 
-Bytes& TcpSocket::output() {
+SendBuffer& TcpSocket::output() {
   TESTUDO_CHECK(handle_ != nullptr);
   if (out_.capacity() == 0 && !transport_.spare_.empty()) {
     out_ = std::move(transport_.spare_.back());
@@ -241,7 +247,7 @@ void TcpSocket::recycle_output() {
   if (transport_.spare_.size() < TcpTransport::max_spare_buffers && out_.capacity() <= 4 * high_water) {
     transport_.spare_.push_back(std::move(out_));
   }
-  out_ = Bytes();
+  out_ = SendBuffer();
 }
 
 void TcpSocket::flush() {
@@ -273,7 +279,7 @@ void TcpSocket::flush() {
 }
 
 void TcpSocket::write_rest(std::size_t from) {
-  auto* write = new Write{.data = std::exchange(out_, Bytes()), .from = from, .socket = this};
+  auto* write = new Write{.data = std::exchange(out_, SendBuffer()), .from = from, .socket = this};
   write->request.data = write;
   uv_buf_t buffer = uv_buf_init(reinterpret_cast<char*>(write->data.data() + from),
                                 static_cast<unsigned>(write->data.size() - from));

@@ -1,7 +1,8 @@
 // TCP on libuv: sockets that push received bytes into a sink and send from a bounded buffer, listeners, and
 // connecting with a timeout. One TcpTransport serves all sockets of a host: they share its read buffer, and
-// it flushes what a turn has written right before the loop sleeps. Loop thread only; the transport outlives
-// its sockets and listeners.
+// it flushes what a turn has written right before the loop sleeps. A socket is read once a turn: so its
+// readers take what came before more comes, and a fast peer does not keep the others waiting. Loop thread
+// only; the transport outlives its sockets and listeners.
 #pragma once
 
 #include <uv.h>
@@ -15,6 +16,7 @@
 #include "net/address/multiaddr.h"
 #include "net/async/libuv_scheduler.h"
 #include "net/async/task.h"
+#include "net/transport/send_buffer.h"
 
 namespace testudo::net {
 
@@ -33,16 +35,20 @@ class TcpTransport {
 
  private:
   friend class TcpSocket;
-  static constexpr std::size_t read_size = 256 * 1024;  // a system call's worth
-  static constexpr std::size_t max_carry = 128 * 1024;  // more than the largest frame
+  // The largest message of what runs above: a frame of Noise with its length.
+  static constexpr std::size_t max_message = 2 + 65535;
+  // What lies there untaken, and behind it a system call's worth. Four whole messages: a busy peer's reads
+  // then end where a message ends, with nothing to carry over.
+  static constexpr std::size_t read_buffer_size = 4 * max_message;
   static constexpr std::size_t max_spare_buffers = 8;
   void flush_all();
 
   LibuvScheduler& scheduler_;
   uv_prepare_t* prepare_;
+  std::uint64_t turn_ = 1;
   std::vector<TcpSocket*> unflushed_;
   Bytes read_buffer_;
-  std::vector<Bytes> spare_;  // send buffers of sockets that have nothing to send now
+  std::vector<SendBuffer> spare_;  // send buffers of sockets that have nothing to send now
 };
 
 class TcpSocket {
@@ -69,7 +75,7 @@ class TcpSocket {
   // Begins to read. The sink outlives the socket, or closes it first.
   void start(Sink& sink);
   // To append to. REQUIRES: is_open(). Sent before the loop sleeps.
-  Bytes& output();
+  SendBuffer& output();
   bool has_room() const { return queued() < high_water; }
   std::size_t queued() const { return out_.size() + in_flight_; }
   bool is_open() const { return handle_ != nullptr; }
@@ -86,7 +92,8 @@ class TcpSocket {
   void mark_unflushed();
   void flush();
   void write_rest(std::size_t from);
-  void on_read(ssize_t size, const uv_buf_t* buffer);
+  uv_buf_t buffer_to_read_into();
+  void on_read(ssize_t size);
   void fail_with(Error error);
   void recycle_output();
 
@@ -95,7 +102,8 @@ class TcpSocket {
   Sink* sink_ = nullptr;
   Multiaddr remote_;
   Bytes carry_;  // received, not yet taken
-  Bytes out_;
+  std::uint64_t read_in_turn_ = 0;
+  SendBuffer out_;
   std::size_t in_flight_ = 0;
   Write* write_ = nullptr;
   bool unflushed_ = false;

@@ -54,6 +54,14 @@ TEST_CASE("the AEAD agrees with libsodium for every length and additional data")
       Bytes back(size);
       REQUIRE(aead.open(counter, ad, expected, back));
       CHECK(back == plain);
+      const std::size_t cut = static_cast<std::size_t>(rng.below(size + 1));
+      Bytes joined(size + Aead::kTagSize);
+      aead.seal(nonce, ad, ByteView(plain).first(cut), ByteView(plain).subspan(cut), joined);
+      CHECK(joined == expected);
+      Bytes steps(size);
+      aead.open_head(nonce, ad, ByteView(expected).first(cut), MutableByteView(steps).first(cut));
+      REQUIRE(aead.open_rest(ByteView(expected).subspan(cut), MutableByteView(steps).subspan(cut)));
+      CHECK(steps == plain);
     }
   }
 }

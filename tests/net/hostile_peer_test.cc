@@ -32,7 +32,7 @@ struct RawPeer : TcpSocket::Sink {
     socket->start(*this);
   }
   void say(ByteView bytes) {
-    if (socket->is_open()) append(socket->output(), bytes);
+    if (socket->is_open()) socket->output().append(bytes);
   }
 };
 
@@ -122,10 +122,14 @@ struct RogueMember : RawPeer {
   crypto::KeyPair identity = key(66);
   Upgrade upgrade{identity, {.role = crypto::NoiseRole::initiator, .expected = std::nullopt}};
   std::optional<FrameSealer> sealer;
+  std::size_t heard_sealed = 0;
 
   using RawPeer::RawPeer;
   std::size_t on_bytes(MutableByteView bytes) override {
-    if (sealer) return bytes.size();
+    if (sealer) {
+      heard_sealed += bytes.size();
+      return bytes.size();
+    }
     const auto taken = upgrade.receive(bytes);
     REQUIRE(taken.has_value());
     say(upgrade.take_output());
@@ -176,6 +180,29 @@ TEST_CASE("a sealed frame that was tampered with ends the connection") {
   rogue.join(scene.scheduler, *scene.host);
   rogue.say(Bytes{0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20});
   REQUIRE(run_until(scene.scheduler, [&] { return rogue.closed; }));
+  CHECK(scene.still_works());
+}
+
+TEST_CASE("frames that come cut at any byte are understood") {
+  Scene scene;
+  RogueMember rogue(scene.transport);
+  rogue.join(scene.scheduler, *scene.host);
+  const auto received = [&] { return scene.host->traffic_with(key(66).peer_id()).bytes_received; };
+  const std::size_t size = FrameSealer::frame_size(12);
+  // The host's own first ping is no answer to ours.
+  REQUIRE(run_until(scene.scheduler, [&] { return rogue.heard_sealed == size; }));
+  for (std::size_t cut = 1; cut < size; ++cut) {
+    CAPTURE(cut);
+    Bytes sealed;
+    REQUIRE(rogue.sealer->append_frame(sealed, mux_frame(2, 1, 0, 7), {}).has_value());
+    const auto before = received();
+    const std::size_t heard = rogue.heard_sealed;
+    rogue.say(ByteView(sealed).first(cut));
+    REQUIRE(run_until(scene.scheduler, [&] { return received() == before + cut || rogue.closed; }));
+    rogue.say(ByteView(sealed).subspan(cut));
+    REQUIRE(run_until(scene.scheduler, [&] { return rogue.heard_sealed == heard + size || rogue.closed; }));
+    REQUIRE_FALSE(rogue.closed);
+  }
   CHECK(scene.still_works());
 }
 
