@@ -18,13 +18,13 @@ using namespace testudo::training;
 
 namespace {
 
-using Parts = std::vector<std::vector<float>>;
+using Vectors = std::vector<std::vector<float>>;
 
 // Honest members around a common mean; the last `hostile` ones send −1000 times theirs.
-Parts swarm(std::uint64_t seed, std::size_t members, std::size_t hostile, std::size_t size,
-            double spread = 1) {
+Vectors swarm(std::uint64_t seed, std::size_t members, std::size_t hostile, std::size_t size,
+              double spread = 1) {
   const auto mean = random_floats(seed, size, 0.5);
-  Parts parts;
+  Vectors parts;
   for (std::size_t i = 0; i < members; ++i) {
     auto part = random_floats(seed * 1000 + i + 1, size, spread);
     for (std::size_t k = 0; k < size; ++k) {
@@ -38,16 +38,30 @@ Parts swarm(std::uint64_t seed, std::size_t members, std::size_t hostile, std::s
 
 std::vector<double> ones(std::size_t n) { return std::vector<double>(n, 1.0); }
 
-Aggregate run(std::string_view name, const Parts& parts, std::span<const double> weights,
+struct Collected : Aggregate {
+  std::vector<float> value;
+};
+
+Collected collect(const AggregationRule& rule, const AggregationInput& input) {
+  Collected collected;
+  static_cast<Aggregate&>(collected) =
+      rule.aggregate(input, [&](std::size_t begin, std::span<const float> block) {
+        REQUIRE(begin == collected.value.size());
+        collected.value.insert(collected.value.end(), block.begin(), block.end());
+      });
+  return collected;
+}
+
+Collected run(std::string_view name, const Vectors& parts, std::span<const double> weights,
               std::span<const float> start = {}, double tau = automatic, const RuleOptions& options = {}) {
   const auto rule = make_rule(name, options);
   REQUIRE(rule.has_value());
   const auto spans = views(parts);
-  return (*rule)->aggregate({.parts = spans, .weights = weights, .start = start, .tau = tau});
+  return collect(**rule, {.parts = DecodedParts(spans), .weights = weights, .start = start, .tau = tau});
 }
 
 // Σ w_i ψ_i at v, straight from the definition.
-std::vector<double> clipped_sum(const Parts& parts, std::span<const double> weights,
+std::vector<double> clipped_sum(const Vectors& parts, std::span<const double> weights,
                                 std::span<const double> v, double tau) {
   std::vector<double> sum(v.size());
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -70,13 +84,13 @@ double length(std::span<const double> v) {
   return std::sqrt(square);
 }
 
-double residual_of(const Parts& parts, std::span<const double> weights, std::span<const float> v,
+double residual_of(const Vectors& parts, std::span<const double> weights, std::span<const float> v,
                    double tau) {
   return length(clipped_sum(parts, weights, std::vector<double>(v.begin(), v.end()), tau));
 }
 
 // The paper's plain iteration v ← v + (1/W) Σ w ψ, the oracle.
-std::vector<double> plain_iteration(const Parts& parts, std::span<const double> weights, double tau,
+std::vector<double> plain_iteration(const Vectors& parts, std::span<const double> weights, double tau,
                                     double stop) {
   std::vector<double> v(parts.front().size());
   double total = 0;
@@ -100,7 +114,7 @@ double gap(std::span<const float> a, std::span<const double> b) {
 }
 
 // What the stop and the rounding of v to float allow the exact residual to be.
-double allowed(const Aggregate& result, std::span<const double> weights) {
+double allowed(const Collected& result, std::span<const double> weights) {
   double total = 0;
   for (const double weight : weights) total += weight;
   return result.stop + 2 * total * float_rounding_norm(result.value);
@@ -122,7 +136,7 @@ TEST_CASE("without contributors a part is absent") {
 }
 
 TEST_CASE("one member's part is the result under every rule") {
-  const Parts parts{random_floats(1, 1000)};
+  const Vectors parts{random_floats(1, 1000)};
   for (const auto* name : {"mean", "coordinate_median", "centered_clip"}) {
     const auto result = run(name, parts, ones(1));
     REQUIRE(result.converged);
@@ -132,7 +146,7 @@ TEST_CASE("one member's part is the result under every rule") {
 }
 
 TEST_CASE("identical parts are the result, from any start and for any tau") {
-  const Parts parts(16, random_floats(1, 1000));
+  const Vectors parts(16, random_floats(1, 1000));
   const auto start = random_floats(2, 1000, 100);
   for (const auto* name : {"mean", "coordinate_median", "centered_clip"}) {
     for (const double tau : {automatic, 1e-3, 1.0, 1e6}) {
@@ -152,7 +166,7 @@ TEST_CASE("identical parts are the result, from any start and for any tau") {
 }
 
 TEST_CASE("all zeros stay zeros") {
-  const Parts parts(5, std::vector<float>(300));
+  const Vectors parts(5, std::vector<float>(300));
   for (const auto* name : {"mean", "coordinate_median", "centered_clip"}) {
     const auto result = run(name, parts, ones(5));
     REQUIRE(result.converged);
@@ -161,7 +175,7 @@ TEST_CASE("all zeros stay zeros") {
 }
 
 TEST_CASE("an empty part is an empty result") {
-  const Parts parts(3);
+  const Vectors parts(3);
   for (const auto* name : {"mean", "coordinate_median", "centered_clip"}) {
     const auto result = run(name, parts, ones(3));
     CHECK(result.converged);
@@ -170,7 +184,7 @@ TEST_CASE("an empty part is an empty result") {
 }
 
 TEST_CASE("the mean is weighted") {
-  const Parts parts{{1, 10}, {4, 40}};
+  const Vectors parts{{1, 10}, {4, 40}};
   const std::vector<double> weights{2, 1};
   CHECK(run("mean", parts, weights).value == std::vector<float>{2, 20});
 }
@@ -178,7 +192,7 @@ TEST_CASE("the mean is weighted") {
 TEST_CASE("the coordinate median is the lower one, for every number of members") {
   for (std::size_t members = 1; members <= 64; ++members) {
     CAPTURE(members);
-    Parts parts;
+    Vectors parts;
     for (std::size_t i = 0; i < members; ++i) parts.push_back(random_floats(members * 100 + i, 130));
     const auto result = run("coordinate_median", parts, ones(members));
     for (std::size_t k = 0; k < 130; ++k) {
@@ -191,8 +205,8 @@ TEST_CASE("the coordinate median is the lower one, for every number of members")
 }
 
 TEST_CASE("a weighted coordinate median counts a member as often as its weight says") {
-  Parts parts;
-  Parts repeated;
+  Vectors parts;
+  Vectors repeated;
   std::vector<double> weights;
   for (std::size_t i = 0; i < 9; ++i) {
     parts.push_back(random_floats(i, 100));
@@ -276,9 +290,9 @@ TEST_CASE("sixty-four members of unequal weight converge, hostile or not, at any
 }
 
 TEST_CASE("a single coordinate and two members converge") {
-  const Parts one_coordinate{{1}, {2}, {-1000}, {3}, {1000}};
+  const Vectors one_coordinate{{1}, {2}, {-1000}, {3}, {1000}};
   CHECK(run("centered_clip", one_coordinate, ones(5), {}, 0.5).converged);
-  const Parts two{random_floats(1, 100), random_floats(2, 100)};
+  const Vectors two{random_floats(1, 100), random_floats(2, 100)};
   const auto result = run("centered_clip", two, ones(2), {}, 0.01);
   REQUIRE(result.converged);
   CHECK(residual_of(two, ones(2), result.value, 0.01) <= allowed(result, ones(2)));
@@ -307,7 +321,7 @@ TEST_CASE("an iteration cap that is too small leaves the part absent") {
 
 TEST_CASE("differences beyond the range of float leave the part absent") {
   const float greatest = std::numeric_limits<float>::max();
-  const Parts parts{{greatest}, {-greatest}};
+  const Vectors parts{{greatest}, {-greatest}};
   const std::vector<float> start{-greatest};
   CHECK(!run("centered_clip", parts, ones(2), start, 1.0).converged);
 }
@@ -337,13 +351,14 @@ TEST_CASE("the automatic tau is the lower weighted median of the deviations") {
 TEST_CASE("the Gram matrix agrees with plain inner products for every size and vector unit") {
   for (const std::size_t members : {1UL, 2UL, 3UL, 5UL, 16UL, 17UL}) {
     for (const std::size_t size : {0UL, 1UL, 9UL, 255UL, 256UL, 300UL, 1000UL}) {
-      Parts parts;
+      Vectors parts;
       for (std::size_t i = 0; i < members; ++i) parts.push_back(random_floats(i, size));
       const auto centre = random_floats(99, size, 0.1);
+      const auto spans = views(parts);
       std::vector<double> first;
       for (const VectorUnit unit : all_units) {
         const ScopedVectorUnit limit(unit);
-        const auto gram = gram_matrix(views(parts), centre);
+        const auto gram = gram_matrix(DecodedParts(spans), centre);
         if (first.empty()) first = gram;
         REQUIRE(gram == first);
       }
@@ -388,6 +403,33 @@ TEST_CASE(
       CHECK(fingerprint(weighted.value) == "adfbf8bedcfd5ff3");
       CHECK(fingerprint(clip.value) == "e9ae84890f97de3b");
       CHECK(fingerprint(automatic_clip.value) == "dacc06e74e1397e3");
+    }
+  }
+}
+
+TEST_CASE("encoded parts aggregate to the bits of their decoded values, for every codec and rule") {
+  for (const CodecKind codec : {CodecKind::fp32, CodecKind::fp16, CodecKind::int8}) {
+    for (const std::size_t size : {1UL, 4095UL, 4096UL, 4097UL, 10'000UL}) {
+      Vectors decoded;
+      std::vector<Bytes> encoded;
+      for (std::size_t i = 0; i < 5; ++i) {
+        const auto bytes = encode(codec, random_floats(size + i, size));
+        REQUIRE(bytes.has_value());
+        decoded.emplace_back(size);
+        REQUIRE(decode(codec, *bytes, decoded.back(), 1e6F).has_value());
+        encoded.push_back(*bytes);
+      }
+      const auto start = random_floats(77, size, 0.1);
+      const EncodedParts parts(codec, size, 1e6F, {encoded.begin(), encoded.end()});
+      const auto weights = ones(5);
+      for (const char* name : {"mean", "coordinate_median", "centered_clip"}) {
+        const auto rule = make_rule(name);
+        REQUIRE(rule.has_value());
+        const auto whole = run(name, decoded, weights, start, 1.0);
+        REQUIRE(whole.converged);
+        CHECK(collect(**rule, {.parts = parts, .weights = weights, .start = start, .tau = 1.0}).value ==
+              whole.value);
+      }
     }
   }
 }

@@ -44,6 +44,15 @@ std::vector<float> mixed(std::uint64_t seed, std::size_t size) {
 
 float half_to_float(std::uint16_t half) { return kernels::from_half(half); }
 
+// decode(), which has to agree with check_encoded().
+Result<void> decode_and_check(CodecKind kind, ByteView encoded, std::span<float> out, float g_max) {
+  auto decoded = decode(kind, encoded, out, g_max);
+  const auto checked = check_encoded(kind, encoded, out.size(), g_max);
+  REQUIRE(checked.has_value() == decoded.has_value());
+  if (!decoded) REQUIRE(checked.error().message == decoded.error().message);
+  return decoded;
+}
+
 }  // namespace
 
 TEST_CASE("an encoding has the size that encoded_size says and decodes again") {
@@ -178,10 +187,10 @@ TEST_CASE("decoding refuses a wrong size") {
     auto encoded = *encode(kind, random_floats(1, 100));
     std::vector<float> out(100);
     encoded.push_back(0);
-    CHECK(!decode(kind, encoded, out, huge));
+    CHECK(!decode_and_check(kind, encoded, out, huge));
     encoded.resize(encoded.size() - 2);
-    CHECK(!decode(kind, encoded, out, huge));
-    CHECK(!decode(kind, {}, out, huge));
+    CHECK(!decode_and_check(kind, encoded, out, huge));
+    CHECK(!decode_and_check(kind, {}, out, huge));
   }
 }
 
@@ -190,10 +199,21 @@ TEST_CASE("decoding refuses what exceeds g_max and keeps what equals it") {
     const std::vector<float> values{1, -8, 3};
     const auto encoded = *encode(kind, values);
     std::vector<float> out(3);
-    CHECK(decode(kind, encoded, out, 8.0F).has_value());
-    const auto refused = decode(kind, encoded, out, 7.99F);
+    CHECK(decode_and_check(kind, encoded, out, 8.0F).has_value());
+    const auto refused = decode_and_check(kind, encoded, out, 7.99F);
     REQUIRE(!refused.has_value());
     CHECK(refused.error().code == ErrorCode::protocol);
+  }
+}
+
+TEST_CASE("encoding refuses what exceeds g_max and takes what equals it") {
+  for (const CodecKind kind : all_kinds) {
+    const std::vector<float> values{1, -8, 3};
+    Bytes out(encoded_size(kind, values.size()));
+    CHECK(encode_into(kind, values, out, 8.0F).has_value());
+    const auto refused = encode_into(kind, values, out, 7.99F);
+    REQUIRE(!refused.has_value());
+    CHECK(refused.error().code == ErrorCode::limit);
   }
 }
 
@@ -205,19 +225,20 @@ TEST_CASE("decoding refuses bytes that no encoder writes") {
     bytes[4] = level;
     return bytes;
   };
-  CHECK(decode(CodecKind::int8, with_scale(1, 127), out, huge).has_value());
-  CHECK(!decode(CodecKind::int8, with_scale(1, 0x80), out, huge));
-  CHECK(!decode(CodecKind::int8, with_scale(-1, 1), out, huge));
-  CHECK(!decode(CodecKind::int8, with_scale(-0.0F, 0), out, huge));
-  CHECK(!decode(CodecKind::int8, with_scale(0x1p-140F, 1), out, huge));
-  CHECK(!decode(CodecKind::int8, with_scale(std::numeric_limits<float>::infinity(), 1), out, huge));
-  CHECK(!decode(CodecKind::int8, with_scale(std::numeric_limits<float>::quiet_NaN(), 1), out, huge));
+  CHECK(decode_and_check(CodecKind::int8, with_scale(1, 127), out, huge).has_value());
+  CHECK(!decode_and_check(CodecKind::int8, with_scale(1, 0x80), out, huge));
+  CHECK(!decode_and_check(CodecKind::int8, with_scale(-1, 1), out, huge));
+  CHECK(!decode_and_check(CodecKind::int8, with_scale(-0.0F, 0), out, huge));
+  CHECK(!decode_and_check(CodecKind::int8, with_scale(0x1p-140F, 1), out, huge));
+  CHECK(!decode_and_check(CodecKind::int8, with_scale(std::numeric_limits<float>::infinity(), 1), out, huge));
+  CHECK(
+      !decode_and_check(CodecKind::int8, with_scale(std::numeric_limits<float>::quiet_NaN(), 1), out, huge));
   const Bytes half_infinity{0, 0, 0x00, 0x7C};
   const Bytes half_nan{0x01, 0xFE, 0, 0};
-  CHECK(!decode(CodecKind::fp16, half_infinity, out, huge));
-  CHECK(!decode(CodecKind::fp16, half_nan, out, huge));
+  CHECK(!decode_and_check(CodecKind::fp16, half_infinity, out, huge));
+  CHECK(!decode_and_check(CodecKind::fp16, half_nan, out, huge));
   const Bytes float_nan{0, 0, 0, 0, 0, 0, 0xC0, 0xFF};
-  CHECK(!decode(CodecKind::fp32, float_nan, out, huge));
+  CHECK(!decode_and_check(CodecKind::fp32, float_nan, out, huge));
 }
 
 TEST_CASE("random bytes never break a decoder") {
@@ -227,7 +248,7 @@ TEST_CASE("random bytes never break a decoder") {
     std::vector<float> out(rng.below(20));
     Bytes bytes(encoded_size(kind, out.size()));
     rng.fill(bytes);
-    if (!decode(kind, bytes, out, 1e6F)) continue;
+    if (!decode_and_check(kind, bytes, out, 1e6F)) continue;
     for (const float value : out) REQUIRE(std::abs(value) <= 1e6F);
   }
 }

@@ -53,17 +53,18 @@ class CenteredClip final : public AggregationRule {
   explicit CenteredClip(const RuleOptions& options) : options_(options) {}
   std::string_view name() const override { return "centered_clip"; }
   bool solves_clipped_sum() const override { return true; }
-  Aggregate aggregate(const AggregationInput& input) const override;
+  bool uses_start() const override { return true; }
+  Aggregate aggregate(const AggregationInput& input, const BlockSink& sink) const override;
 
  private:
   RuleOptions options_;
 };
 
-Aggregate CenteredClip::aggregate(const AggregationInput& input) const {
+Aggregate CenteredClip::aggregate(const AggregationInput& input, const BlockSink& sink) const {
   const ScopedFloatEnvironment environment;
-  checked_size(input);
-  if (input.parts.empty()) return {};
-  const std::size_t n = input.parts.size();
+  check_input(input);
+  if (input.parts.members() == 0) return {};
+  const std::size_t n = input.parts.members();
 
   std::vector<double> gram = gram_matrix(input.parts, input.start);
   const std::vector<double> deviations = deviations_from_centre(gram, n);
@@ -80,7 +81,8 @@ Aggregate CenteredClip::aggregate(const AggregationInput& input) const {
   for (const double weight : input.weights) total += weight;
   result.stop = options_.relative_stop * total * std::min(result.tau, greatest) + options_.absolute_stop;
 
-  std::vector<float> centre(input.start.begin(), input.start.end());
+  std::span<const float> centre = input.start;
+  std::vector<float> recentred;
   for (int recentrings = 0;; ++recentrings) {
     const GramIteration found =
         iterate_in_gram_space(gram, input.weights, result.tau, result.stop, options_.iteration_cap);
@@ -89,12 +91,17 @@ Aggregate CenteredClip::aggregate(const AggregationInput& input) const {
     result.converged = found.converged;
     const bool again = found.recentre && recentrings < greatest_recentrings;
     if (!found.converged && !again) return result;
-    std::vector<float> value = combine(input.parts, found.coefficients, centre, 1.0);
     if (!again) {
-      result.value = std::move(value);
+      combine(input.parts, found.coefficients, centre, 1.0, sink);
       return result;
     }
-    centre = std::move(value);
+    std::vector<float> value(input.parts.size());
+    combine(input.parts, found.coefficients, centre, 1.0,
+            [&value](std::size_t begin, std::span<const float> block) {
+              std::ranges::copy(block, value.begin() + static_cast<std::ptrdiff_t>(begin));
+            });
+    recentred = std::move(value);
+    centre = recentred;
     gram = gram_matrix(input.parts, centre);
   }
 }

@@ -35,28 +35,30 @@ TESTUDO_KERNEL int divide_and_round(const double* __restrict sums, double diviso
 
 }  // namespace
 
-std::vector<float> combine(std::span<const std::span<const float>> parts,
-                           std::span<const double> coefficients, std::span<const float> base,
-                           double divisor) {
+void combine(const Parts& parts, std::span<const double> coefficients, std::span<const float> base,
+             double divisor, const BlockSink& sink) {
   const ScopedFloatEnvironment environment;
-  const std::size_t size = parts.front().size();
-  std::vector<float> out(size);
-  std::vector<double> sums(std::min(tile, size));
-  for (std::size_t begin = 0; begin < size; begin += tile) {
-    const std::size_t count = std::min(tile, size - begin);
-    for (std::size_t k = 0; k < count; ++k)
-      sums[k] = base.empty() ? 0.0 : static_cast<double>(base[begin + k]);
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      const float* part = parts[i].data() + begin;
-      if (base.empty()) {
-        run_widest<add_scaled>(part, coefficients[i], sums.data(), count);
-      } else {
-        run_widest<add_scaled_difference>(part, base.data() + begin, coefficients[i], sums.data(), count);
+  PartsBlock block(parts);
+  std::vector<double> sums(tile);
+  std::vector<float> out(Parts::block);
+  for (std::size_t begin = 0; begin < parts.size(); begin += Parts::block) {
+    const std::size_t size = block.read(begin);
+    for (std::size_t at = 0; at < size; at += tile) {
+      const std::size_t count = std::min(tile, size - at);
+      const float* const from = base.empty() ? nullptr : base.data() + begin + at;
+      for (std::size_t k = 0; k < count; ++k) sums[k] = from == nullptr ? 0.0 : static_cast<double>(from[k]);
+      for (std::size_t i = 0; i < parts.members(); ++i) {
+        const float* const part = block.row(i) + at;
+        if (from == nullptr) {
+          run_widest<add_scaled>(part, coefficients[i], sums.data(), count);
+        } else {
+          run_widest<add_scaled_difference>(part, from, coefficients[i], sums.data(), count);
+        }
       }
+      run_widest<divide_and_round>(static_cast<const double*>(sums.data()), divisor, out.data() + at, count);
     }
-    run_widest<divide_and_round>(static_cast<const double*>(sums.data()), divisor, out.data() + begin, count);
+    sink(begin, std::span(out).first(size));
   }
-  return out;
 }
 
 }  // namespace testudo::training

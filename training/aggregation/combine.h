@@ -4,12 +4,13 @@
 #pragma once
 
 #include <span>
-#include <vector>
+
+#include "training/aggregation/rule.h"
 
 namespace testudo::training {
 
-// REQUIRES: equal sizes; base empty or of the parts' size.
-std::vector<float> combine(std::span<const std::span<const float>> parts,
-                           std::span<const double> coefficients, std::span<const float> base, double divisor);
+// REQUIRES: a coefficient a member; base empty or of the parts' size.
+void combine(const Parts& parts, std::span<const double> coefficients, std::span<const float> base,
+             double divisor, const BlockSink& sink);
 
 }  // namespace testudo::training

@@ -49,53 +49,63 @@ TESTUDO_KERNEL int sort_tile(const Comparator* network, std::size_t comparators,
   return 0;
 }
 
-std::vector<float> equal_median(const AggregationInput& input, std::size_t size) {
-  const std::size_t members = input.parts.size();
-  const std::vector<Comparator> network = sorting_network(members);
-  std::vector<float> rows(members * tile);
-  std::vector<float> out(size);
-  for (std::size_t begin = 0; begin < size; begin += tile) {
-    const std::size_t count = std::min(tile, size - begin);
+// One block, its values to `out`.
+void equal_median(const PartsBlock& block, std::size_t members, const std::vector<Comparator>& network,
+                  std::span<float> rows, std::span<float> out) {
+  for (std::size_t begin = 0; begin < out.size(); begin += tile) {
+    const std::size_t count = std::min(tile, out.size() - begin);
     for (std::size_t i = 0; i < members; ++i) {
-      std::copy_n(input.parts[i].data() + begin, count, rows.data() + i * tile);
+      std::copy_n(block.row(i) + begin, count, rows.data() + i * tile);
     }
     run_widest<sort_tile>(network.data(), network.size(), rows.data());
     const float* const middle = rows.data() + (members - 1) / 2 * tile;
     for (std::size_t k = 0; k < count; ++k) out[begin + k] = middle[k] + 0.0F;
   }
-  return out;
 }
 
-std::vector<float> weighted_median(const AggregationInput& input, std::size_t size) {
+void weighted_median(const PartsBlock& block, std::span<const double> weights, std::span<float> out) {
   double total = 0;
-  for (const double weight : input.weights) total += weight;
+  for (const double weight : weights) total += weight;
   const double half = total / 2;
-  std::vector<std::pair<float, std::size_t>> column(input.parts.size());
-  std::vector<float> out(size);
-  for (std::size_t k = 0; k < size; ++k) {
-    for (std::size_t i = 0; i < column.size(); ++i) column[i] = {input.parts[i][k] + 0.0F, i};
+  std::vector<std::pair<float, std::size_t>> column(weights.size());
+  for (std::size_t k = 0; k < out.size(); ++k) {
+    for (std::size_t i = 0; i < column.size(); ++i) column[i] = {block.row(i)[k] + 0.0F, i};
     std::ranges::sort(column);  // equal values in roster order
     double below = 0;
     for (const auto& [value, member] : column) {
       out[k] = value;  // stays at the greatest, should rounding keep `below` under half
-      below += input.weights[member];
+      below += weights[member];
       if (below >= half) break;
     }
   }
-  return out;
 }
 
 class CoordinateMedian final : public AggregationRule {
  public:
   std::string_view name() const override { return "coordinate_median"; }
   bool solves_clipped_sum() const override { return false; }
-  Aggregate aggregate(const AggregationInput& input) const override {
+  bool uses_start() const override { return false; }
+  Aggregate aggregate(const AggregationInput& input, const BlockSink& sink) const override {
     const ScopedFloatEnvironment environment;
-    const std::size_t size = checked_size(input);
-    if (input.parts.empty()) return {};
+    check_input(input);
+    const std::size_t members = input.parts.members();
+    if (members == 0) return {};
     const bool equal =
         std::ranges::all_of(input.weights, [&](double weight) { return weight == input.weights.front(); });
-    return {.converged = true, .value = equal ? equal_median(input, size) : weighted_median(input, size)};
+    const std::vector<Comparator> network = sorting_network(members);
+    std::vector<float> rows(members * tile);
+    std::vector<float> out(Parts::block);
+    PartsBlock block(input.parts);
+    for (std::size_t begin = 0; begin < input.parts.size(); begin += Parts::block) {
+      const auto values = std::span(out).first(block.read(begin));
+      if (equal) {
+        equal_median(block, members, network, rows, values);
+      } else {
+        weighted_median(block, input.weights, values);
+      }
+      sink(begin, values);
+    }
+    return {.converged = true};
   }
 };
 

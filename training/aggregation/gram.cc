@@ -12,6 +12,7 @@ namespace testudo::training {
 namespace {
 
 constexpr std::size_t lane_count = 8;
+static_assert(Parts::block % 256 == 0);
 constexpr std::size_t tile = 256;  // values of each part that are centred at once: 16 members take 32 KiB
 using Lanes = double __attribute__((vector_size(lane_count * sizeof(double))));
 
@@ -106,25 +107,27 @@ double tree(const double* sums) {
 
 }  // namespace
 
-std::vector<double> gram_matrix(std::span<const std::span<const float>> parts,
-                                std::span<const float> centre) {
+std::vector<double> gram_matrix(const Parts& parts, std::span<const float> centre) {
   const ScopedFloatEnvironment environment;
-  const std::size_t members = parts.size();
-  const std::size_t size = members == 0 ? 0 : parts.front().size();
+  const std::size_t members = parts.members();
+  PartsBlock block(parts);
   std::vector<double> centred(members * tile);
   std::vector<double> sums(members * members * lane_count);
-  for (std::size_t begin = 0; begin < size; begin += tile) {
-    const std::size_t count = std::min(tile, size - begin);
-    for (std::size_t i = 0; i < members; ++i) {
-      double* const row = centred.data() + i * tile;
-      if (centre.empty()) {
-        run_widest<widen>(parts[i].data() + begin, row, count);
-      } else {
-        run_widest<widen_difference>(parts[i].data() + begin, centre.data() + begin, row, count);
+  for (std::size_t begin = 0; begin < parts.size(); begin += Parts::block) {
+    const std::size_t size = block.read(begin);
+    for (std::size_t at = 0; at < size; at += tile) {
+      const std::size_t count = std::min(tile, size - at);
+      for (std::size_t i = 0; i < members; ++i) {
+        double* const row = centred.data() + i * tile;
+        if (centre.empty()) {
+          run_widest<widen>(block.row(i) + at, row, count);
+        } else {
+          run_widest<widen_difference>(block.row(i) + at, centre.data() + begin + at, row, count);
+        }
+        std::fill(row + count, row + tile, 0.0);  // adding +0 to a lane changes nothing
       }
-      std::fill(row + count, row + tile, 0.0);  // adding +0 to a lane changes nothing
+      add_tile_widest(centred.data(), members, sums.data());
     }
-    add_tile_widest(centred.data(), members, sums.data());
   }
   std::vector<double> gram(members * members);
   for (std::size_t i = 0; i < members; ++i) {

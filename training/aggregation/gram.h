@@ -9,9 +9,11 @@
 #include <span>
 #include <vector>
 
+#include "training/aggregation/parts.h"
+
 namespace testudo::training {
 
-// Row-major n × n, symmetric. One pass over the parts. REQUIRES: equal sizes; centre empty or of that size.
-std::vector<double> gram_matrix(std::span<const std::span<const float>> parts, std::span<const float> centre);
+// Row-major n × n, symmetric. One pass over the parts. REQUIRES: centre empty or of the parts' size.
+std::vector<double> gram_matrix(const Parts& parts, std::span<const float> centre);
 
 }  // namespace testudo::training

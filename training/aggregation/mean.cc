@@ -11,13 +11,15 @@ class Mean final : public AggregationRule {
  public:
   std::string_view name() const override { return "mean"; }
   bool solves_clipped_sum() const override { return false; }
-  Aggregate aggregate(const AggregationInput& input) const override {
+  bool uses_start() const override { return false; }
+  Aggregate aggregate(const AggregationInput& input, const BlockSink& sink) const override {
     const ScopedFloatEnvironment environment;
-    checked_size(input);
-    if (input.parts.empty()) return {};
+    check_input(input);
+    if (input.parts.members() == 0) return {};
     double total = 0;
     for (const double weight : input.weights) total += weight;
-    return {.converged = true, .value = combine(input.parts, input.weights, {}, total)};
+    combine(input.parts, input.weights, {}, total, sink);
+    return {.converged = true};
   }
 };
 

@@ -28,14 +28,12 @@ Result<std::unique_ptr<const AggregationRule>> make_rule(std::string_view name, 
       "aggregation rule: mean, coordinate_median or centered_clip, not \"" + std::string(name) + "\"");
 }
 
-std::size_t checked_size(const AggregationInput& input) {
-  TESTUDO_CHECK(input.parts.size() == input.weights.size());
+void check_input(const AggregationInput& input) {
+  TESTUDO_CHECK(input.parts.members() == input.weights.size());
   TESTUDO_CHECK(input.tau >= 0 && std::isfinite(input.tau));
   for (const double weight : input.weights) TESTUDO_CHECK(weight > 0 && std::isfinite(weight));
-  const std::size_t size = input.parts.empty() ? 0 : input.parts.front().size();
-  for (const auto& part : input.parts) TESTUDO_CHECK(part.size() == size);
-  TESTUDO_CHECK(input.start.empty() || input.parts.empty() || input.start.size() == size);
-  return size;
+  TESTUDO_CHECK(input.start.empty() || input.parts.members() == 0 ||
+                input.start.size() == input.parts.size());
 }
 
 double part_tau(double tau, std::size_t part_size, std::size_t total) {

@@ -5,12 +5,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "crypto/base/result.h"
+#include "training/aggregation/parts.h"
 
 namespace testudo::training {
 
@@ -19,19 +21,21 @@ namespace testudo::training {
 // `Aggregate::tau` on trust until they rerun; a run with sketch checks agrees on τ beforehand.
 inline constexpr double automatic = 0;
 
-// REQUIRES (the caller checked all of it at the door): equal sizes; weights finite and > 0; start empty
+// REQUIRES (the caller checked all of it at the door): one weight a member, finite and > 0; start empty
 // (zeros) or of the parts' size; decoded values, so |value| ≤ g_max; tau > 0 or automatic.
 struct AggregationInput {
-  std::span<const std::span<const float>> parts;  // in roster order: the order is part of the result
+  const Parts& parts;  // in roster order: the order is part of the result
   std::span<const double> weights;
   std::span<const float> start;  // the previous round's result for this part, as decoded
   double tau = automatic;        // for this part: part_tau()
 };
 
+// Takes the result, block by block in ascending order.
+using BlockSink = std::function<void(std::size_t begin, std::span<const float> values)>;
+
 struct Aggregate {
   // False: no result, the part is absent this round and nobody is guilty. Also for no contributors at all.
   bool converged = false;
-  std::vector<float> value;      // empty unless converged
   std::uint32_t iterations = 0;  // reweightings; 0 for rules without iteration
   double tau = 0;                // the τ used; 0 for rules without one
   double residual = 0;           // ‖Σ w_i ψ_i‖ at the result, before the result is rounded to float
@@ -54,7 +58,10 @@ class AggregationRule {
   virtual std::string_view name() const = 0;
   // Whether the result solves Σ w_i ψ_i = 0, so that the sketch check applies; the others have only audits.
   virtual bool solves_clipped_sum() const = 0;
-  virtual Aggregate aggregate(const AggregationInput& input) const = 0;
+  // Whether it looks at `start`: others need not keep the previous result.
+  virtual bool uses_start() const = 0;
+  // The sink hears nothing unless it converged.
+  virtual Aggregate aggregate(const AggregationInput& input, const BlockSink& sink) const = 0;
 };
 
 // "mean", "coordinate_median", "centered_clip".

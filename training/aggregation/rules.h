@@ -11,7 +11,7 @@ std::unique_ptr<const AggregationRule> make_mean();
 std::unique_ptr<const AggregationRule> make_coordinate_median();
 std::unique_ptr<const AggregationRule> make_centered_clip(const RuleOptions& options);
 
-// Asserts what AggregationInput requires and returns the common size of the parts (0 for none).
-std::size_t checked_size(const AggregationInput& input);
+// Asserts what AggregationInput requires.
+void check_input(const AggregationInput& input);
 
 }  // namespace testudo::training

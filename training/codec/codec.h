@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -35,18 +36,30 @@ inline constexpr std::size_t int8_block = 4096;
 inline constexpr float int8_smallest_scale = 0x1p-96F;
 inline constexpr float fp16_greatest = 65504.0F;
 
+// A range of values that begins at a multiple of this is a piece of the encoding that can be coded alone.
+inline constexpr std::size_t codec_block = int8_block;
+
 // Bytes that `count` values take. count ≤ 2^40.
 std::size_t encoded_size(CodecKind kind, std::size_t count);
+// The bytes of values [begin, begin + count). REQUIRES: begin is a multiple of codec_block; count is one,
+// too, or reaches the end of what was encoded.
+ByteView encoded_range(CodecKind kind, ByteView encoded, std::size_t begin, std::size_t count);
+MutableByteView encoded_range(CodecKind kind, MutableByteView encoded, std::size_t begin, std::size_t count);
 
 // invalid_argument: a value is infinite or NaN (our own model diverged).
 Result<Bytes> encode(CodecKind kind, std::span<const float> values);
-// REQUIRES: out.size() == encoded_size(kind, values.size()). On an error `out` holds no meaning.
-Result<void> encode_into(CodecKind kind, std::span<const float> values, MutableByteView out);
+// limit: a value exceeds g_max in absolute value. REQUIRES: out.size() == encoded_size(kind, values.size()).
+// On an error `out` holds no meaning.
+Result<void> encode_into(CodecKind kind, std::span<const float> values, MutableByteView out,
+                         float g_max = std::numeric_limits<float>::max());
 
 // Fills `out`, whose size says how many values are expected. protocol: the size is wrong, a value or scale is
 // not finite, greater than g_max in absolute value, or not canonical; `out` then holds no meaning.
 // REQUIRES: g_max > 0 and finite.
 Result<void> decode(CodecKind kind, ByteView encoded, std::span<float> out, float g_max);
+// Whether decode() would take `encoded` for `count` values, and what it would say; reads it once, writes
+// nothing.
+Result<void> check_encoded(CodecKind kind, ByteView encoded, std::size_t count, float g_max);
 
 // q: a bound of ‖v − decode(encode(v))‖₂, computed from the decoded values only, so that everybody who holds
 // the reduced part computes the same q. For fp16 it holds while nothing saturated: a manifest with fp16 keeps

@@ -40,6 +40,18 @@ TESTUDO_KERNEL std::int32_t copy_greatest_magnitude(const std::uint8_t* in, std:
   return greatest;
 }
 
+// The same of values that lie unaligned in encoded bytes.
+TESTUDO_KERNEL std::int32_t greatest_encoded_magnitude(const std::uint8_t* in, std::size_t size) {
+  std::int32_t greatest = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    std::int32_t bits;
+    std::memcpy(&bits, in + 4 * i, 4);
+    const std::int32_t magnitude = bits & absolute_mask;
+    greatest = magnitude > greatest ? magnitude : greatest;
+  }
+  return greatest;
+}
+
 // x clamped to ±65504, then: halves below 2^-14 are subnormal; adding 0.5 to the magnitude puts their last
 // bit at the float's last bit, so the addition itself rounds to nearest even. Others: re-bias the exponent
 // and add the rounding constant (half of the dropped bits, less one unless the kept last bit is odd).
@@ -77,6 +89,17 @@ TESTUDO_KERNEL std::int32_t encode_fp16(const float* in, std::size_t size, std::
 }
 
 // The greatest half without sign: 0x7C00 and above means infinity or NaN.
+TESTUDO_KERNEL std::int32_t greatest_half(const std::uint8_t* in, std::size_t size) {
+  std::int32_t greatest = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    std::uint16_t half;
+    std::memcpy(&half, in + 2 * i, 2);
+    const std::int32_t magnitude = half & 0x7FFF;
+    greatest = magnitude > greatest ? magnitude : greatest;
+  }
+  return greatest;
+}
+
 TESTUDO_KERNEL std::int32_t decode_fp16(const std::uint8_t* in, std::size_t size, float* out) {
   std::int32_t greatest = 0;
   for (std::size_t i = 0; i < size; ++i) {
@@ -93,10 +116,10 @@ TESTUDO_KERNEL std::int32_t decode_fp16(const std::uint8_t* in, std::size_t size
 // integer, which then stands in the low bits. |x · r| ≤ 127 (1 + 2^-22), so the result is within ±127.
 inline constexpr float rounding_shift = 12582912.0F;
 
-// False: a value is not finite.
-TESTUDO_KERNEL bool encode_int8_block(const float* in, std::size_t size, std::uint8_t* out) {
+// The greatest magnitude's bits, as from greatest_magnitude. At a value that is not finite it stops.
+TESTUDO_KERNEL std::int32_t encode_int8_block(const float* in, std::size_t size, std::uint8_t* out) {
   const std::int32_t magnitude = greatest_magnitude(in, size);
-  if (magnitude >= infinity_bits) return false;
+  if (magnitude >= infinity_bits) return magnitude;
   float scale = std::bit_cast<float>(magnitude);
   std::uint8_t* const quantised = out + sizeof(scale);
   if (scale < int8_smallest_scale) {
@@ -112,32 +135,52 @@ TESTUDO_KERNEL bool encode_int8_block(const float* in, std::size_t size, std::ui
     }
   }
   std::memcpy(out, &scale, sizeof(scale));
-  return true;
+  return magnitude;
 }
 
-TESTUDO_KERNEL bool encode_int8(const float* in, std::size_t size, std::uint8_t* out) {
-  for (std::size_t begin = 0; begin < size; begin += int8_block) {
+TESTUDO_KERNEL std::int32_t encode_int8(const float* in, std::size_t size, std::uint8_t* out) {
+  std::int32_t greatest = 0;
+  for (std::size_t begin = 0; begin < size && greatest < infinity_bits; begin += int8_block) {
     const std::size_t count = size - begin < int8_block ? size - begin : int8_block;
-    if (!encode_int8_block(in + begin, count, out)) return false;
+    const std::int32_t magnitude = encode_int8_block(in + begin, count, out);
+    greatest = magnitude > greatest ? magnitude : greatest;
     out += sizeof(float) + count;
   }
-  return true;
+  return greatest;
 }
 
 enum class Int8Fault { none, scale, level };
 
+// Signs (−0 too), infinities, NaNs, and scales and levels that no encoder writes.
+TESTUDO_KERNEL Int8Fault check_int8_block(const std::uint8_t* in, std::size_t count, float g_max) {
+  float scale;
+  std::memcpy(&scale, in, sizeof(scale));
+  if (std::bit_cast<std::int32_t>(scale) < 0 || !(scale <= g_max)) return Int8Fault::scale;
+  if (std::bit_cast<std::int32_t>(scale) != 0 && scale < int8_smallest_scale) return Int8Fault::scale;
+  const auto* levels = reinterpret_cast<const std::int8_t*>(in + sizeof(scale));
+  std::int8_t lowest = 0;
+  for (std::size_t i = 0; i < count; ++i) lowest = levels[i] < lowest ? levels[i] : lowest;
+  return lowest == -128 ? Int8Fault::level : Int8Fault::none;
+}
+
+TESTUDO_KERNEL Int8Fault check_int8(const std::uint8_t* in, std::size_t size, float g_max) {
+  for (std::size_t begin = 0; begin < size; begin += int8_block) {
+    const std::size_t count = size - begin < int8_block ? size - begin : int8_block;
+    const Int8Fault fault = check_int8_block(in, count, g_max);
+    if (fault != Int8Fault::none) return fault;
+    in += sizeof(float) + count;
+  }
+  return Int8Fault::none;
+}
+
 TESTUDO_KERNEL Int8Fault decode_int8(const std::uint8_t* in, std::size_t size, float* out, float g_max) {
   for (std::size_t begin = 0; begin < size; begin += int8_block) {
     const std::size_t count = size - begin < int8_block ? size - begin : int8_block;
+    const Int8Fault fault = check_int8_block(in, count, g_max);
+    if (fault != Int8Fault::none) return fault;
     float scale;
     std::memcpy(&scale, in, sizeof(scale));
-    // Signs (−0 too), infinities, NaNs, and scales that no encoder writes.
-    if (std::bit_cast<std::int32_t>(scale) < 0 || !(scale <= g_max)) return Int8Fault::scale;
-    if (std::bit_cast<std::int32_t>(scale) != 0 && scale < int8_smallest_scale) return Int8Fault::scale;
     const auto* levels = reinterpret_cast<const std::int8_t*>(in + sizeof(scale));
-    std::int8_t lowest = 0;
-    for (std::size_t i = 0; i < count; ++i) lowest = levels[i] < lowest ? levels[i] : lowest;
-    if (lowest == -128) return Int8Fault::level;
     const float step = scale / 127.0F;
     float* const values = out + begin;
     for (std::size_t i = 0; i < count; ++i) {

@@ -15,6 +15,12 @@ using swarm::Phase;
 
 namespace {
 
+std::vector<ByteView> views_of(const std::vector<std::shared_ptr<const Bytes>>& blobs) {
+  std::vector<ByteView> views;
+  for (const auto& bytes : blobs) views.emplace_back(*bytes);
+  return views;
+}
+
 // What the pool needs to reduce one part; owns or shares all of it.
 struct ReduceJob {
   std::shared_ptr<const RoundRules> rules;
@@ -22,27 +28,25 @@ struct ReduceJob {
   PartRange range;
   std::vector<std::shared_ptr<const Bytes>> contributions;
 
-  // Nothing when the rule did not converge.
+  // Nothing when the rule did not converge. REQUIRES: check_encoded() accepted all contributions.
   std::optional<Bytes> run() const {
-    std::vector<std::vector<float>> decoded;
-    std::vector<std::span<const float>> parts;
-    for (const auto& bytes : contributions) {
-      decoded.emplace_back(range.size);
-      // Contributors whose committed bytes do not decode were left out of C_j by agreement.
-      if (!decode(rules->codec, *bytes, decoded.back(), rules->manifest.g_max)) return std::nullopt;
-    }
-    for (const auto& part : decoded) parts.emplace_back(part);
-    const std::vector<double> weights(parts.size(), 1.0);
+    const CodecKind codec = rules->codec;
+    const EncodedParts parts(codec, range.size, rules->manifest.g_max, views_of(contributions));
+    const std::vector<double> weights(contributions.size(), 1.0);
     std::span<const float> start;
     if (!state->aggregate.empty()) start = std::span(state->aggregate).subspan(range.begin, range.size);
     const double tau = rules->manifest.tau == automatic
                            ? automatic
                            : part_tau(rules->manifest.tau, range.size, state->parameters.size());
-    const Aggregate aggregate = rules->rule->aggregate({parts, weights, start, tau});
-    if (!aggregate.converged) return std::nullopt;
-    auto encoded = encode(rules->codec, aggregate.value);
-    if (!encoded) return std::nullopt;
-    return std::move(*encoded);
+    Bytes encoded(encoded_size(codec, range.size));
+    bool finite = true;
+    const auto sink = [&](std::size_t begin, std::span<const float> values) {
+      const auto place = encoded_range(codec, MutableByteView(encoded), begin, values.size());
+      finite = finite && encode_into(codec, values, place).has_value();
+    };
+    const Aggregate aggregate = rules->rule->aggregate({parts, weights, start, tau}, sink);
+    if (!aggregate.converged || !finite) return std::nullopt;
+    return encoded;
   }
 };
 
