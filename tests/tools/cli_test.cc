@@ -69,8 +69,8 @@ TEST_CASE("wrong usage exits 2, help and version exit 0") {
 TEST_CASE("every command's help teaches with an example") {
   ProcessTest test;
   const std::vector<std::vector<std::string>> commands = {
-      {"keygen"}, {"bootstrap"}, {"run", "new"}, {"run", "show"}, {"join"},
-      {"ping"},   {"identify"},  {"dht", "put"}, {"dht", "get"},  {"dht", "find-peer"}};
+      {"keygen"},   {"bootstrap"},  {"run", "new"}, {"run", "show"},      {"join"}, {"ping"},
+      {"identify"}, {"dht", "put"}, {"dht", "get"}, {"dht", "find-peer"}, {"bench"}};
   for (auto command : commands) {
     command.emplace_back("--help");
     CAPTURE(command[0]);

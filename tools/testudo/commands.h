@@ -12,5 +12,6 @@ void add_join(Program& program);
 void add_ping(Program& program);
 void add_identify(Program& program);
 void add_dht(Program& program);  // put, get, find-peer
+void add_bench(Program& program);
 
 }  // namespace testudo::tools
