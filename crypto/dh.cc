@@ -20,6 +20,13 @@ DhKeyPair DhKeyPair::from_secret(const ByteArray<32>& secret) {
   return pair;
 }
 
+DhKeyPair DhKeyPair::clone() const {
+  DhKeyPair copy;
+  copy.secret_ = secret_;
+  copy.public_ = public_;
+  return copy;
+}
+
 DhKeyPair::DhKeyPair(DhKeyPair&& other) noexcept : secret_(other.secret_), public_(other.public_) {
   wipe(other.secret_.bytes);
 }

@@ -19,7 +19,7 @@ class DhKeyPair {
   DhKeyPair(const DhKeyPair&) = delete;
   DhKeyPair& operator=(const DhKeyPair&) = delete;
   ~DhKeyPair() = default;
-  DhKeyPair clone() const { return from_secret(secret_.bytes); }
+  DhKeyPair clone() const;
 
   const DhPublicKey& public_key() const { return public_; }
   // Error authentication: their key is a point of small order, so that the secret would be all zeros

@@ -3,7 +3,7 @@
 namespace testudo::net {
 
 Connection::Connection(Owner& owner, LibuvScheduler& scheduler, std::unique_ptr<TcpSocket> socket,
-                       const crypto::KeyPair& identity, Direction direction, std::optional<PeerId> expected)
+                       const NoiseIdentity& identity, Direction direction, std::optional<PeerId> expected)
     : owner_(owner),
       scheduler_(scheduler),
       direction_(direction),

@@ -33,7 +33,7 @@ class Connection final : private TcpSocket::Sink, private Yamux::Output, private
   static constexpr std::size_t max_queued = 4 * 1024 * 1024;
 
   Connection(Owner& owner, LibuvScheduler& scheduler, std::unique_ptr<TcpSocket> socket,
-             const crypto::KeyPair& identity, Direction direction, std::optional<PeerId> expected);
+             const NoiseIdentity& identity, Direction direction, std::optional<PeerId> expected);
   ~Connection() override;
 
   void start();

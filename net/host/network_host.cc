@@ -43,6 +43,7 @@ NetworkHost::NetworkHost(LibuvScheduler& scheduler, crypto::KeyPair identity, Ne
     : Host(identity.peer_id()),
       scheduler_(scheduler),
       identity_(std::move(identity)),
+      noise_identity_(identity_),
       options_(std::move(options)),
       peer_store_(scheduler),
       transport_(scheduler),
@@ -157,7 +158,7 @@ Connection& NetworkHost::add_connection(std::unique_ptr<TcpSocket> socket, Conne
                                         std::optional<PeerId> expected) {
   auto connection =
       std::make_unique<Connection>(static_cast<Connection::Owner&>(*this), scheduler_, std::move(socket),
-                                   identity_, direction, std::move(expected));
+                                   noise_identity_, direction, std::move(expected));
   Connection& added = *connection;
   connections_.emplace(&added, std::move(connection));
   added.start();

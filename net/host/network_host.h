@@ -88,6 +88,7 @@ class NetworkHost final : public Host, private Connection::Owner {
   LibuvScheduler& scheduler_;
   crypto::SystemRng rng_;
   crypto::KeyPair identity_;
+  NoiseIdentity noise_identity_;
   NetworkHostOptions options_;
   PeerStore peer_store_;
   TcpTransport transport_;

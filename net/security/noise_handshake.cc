@@ -20,11 +20,15 @@ crypto::DhKeyPair fresh_static_key() {
   return crypto::DhKeyPair::generate(rng);
 }
 
-Bytes make_payload(const crypto::KeyPair& identity, const crypto::DhPublicKey& static_key,
-                   const std::vector<std::string>& muxers) {
-  Bytes payload;
-  append_protobuf(payload, kIdentityKey, identity.public_key().to_protobuf());
-  append_protobuf(payload, kIdentitySignature, identity.sign(signed_bytes(static_key)));
+}  // namespace
+
+NoiseIdentity::NoiseIdentity(const crypto::KeyPair& identity) : static_keys_(fresh_static_key()) {
+  append_protobuf(proof_, kIdentityKey, identity.public_key().to_protobuf());
+  append_protobuf(proof_, kIdentitySignature, identity.sign(signed_bytes(static_keys_.public_key())));
+}
+
+Bytes NoiseIdentity::payload(const std::vector<std::string>& muxers) const {
+  Bytes payload = proof_;
   if (!muxers.empty()) {
     Bytes extensions;
     for (const auto& muxer : muxers) append_protobuf(extensions, kStreamMuxers, std::string_view(muxer));
@@ -33,18 +37,11 @@ Bytes make_payload(const crypto::KeyPair& identity, const crypto::DhPublicKey& s
   return payload;
 }
 
-}  // namespace
-
-NoiseHandshake::NoiseHandshake(crypto::NoiseRole role, const crypto::KeyPair& identity,
-                               std::optional<crypto::PeerId> expected, std::vector<std::string> muxers)
-    : NoiseHandshake(fresh_static_key(), role, identity, std::move(expected), std::move(muxers)) {}
-
-NoiseHandshake::NoiseHandshake(crypto::DhKeyPair static_keys, crypto::NoiseRole role,
-                               const crypto::KeyPair& identity, std::optional<crypto::PeerId> expected,
-                               std::vector<std::string> muxers)
+NoiseHandshake::NoiseHandshake(crypto::NoiseRole role, const NoiseIdentity& identity,
+                               std::optional<crypto::PeerId> expected, const std::vector<std::string>& muxers)
     : role_(role),
-      noise_(role, static_keys.clone(), {}),
-      payload_(make_payload(identity, static_keys.public_key(), muxers)),
+      noise_(role, identity.static_keys().clone(), {}),
+      payload_(identity.payload(muxers)),
       expected_(std::move(expected)) {
   if (role_ == crypto::NoiseRole::initiator) {
     const auto written = write();

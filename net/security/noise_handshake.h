@@ -12,6 +12,22 @@
 
 namespace testudo::net {
 
+// What a host proves in each of its handshakes: that its identity owns this static key. The key is drawn and
+// signed once and not for every connection: what was said stays secret by the ephemeral keys, which are
+// new each time; the static key only shows who is there. Whoever reads it in our memory finds the identity
+// key beside it; nobody but an authenticated peer ever sees its public half; it is never stored. Immutable.
+class NoiseIdentity {
+ public:
+  NoiseIdentity(const crypto::KeyPair& identity);  // NOLINT: a key pair will do wherever one is needed once
+  const crypto::DhKeyPair& static_keys() const { return static_keys_; }
+  // The handshake payload: identity key, signature, and the muxers if any are to be named.
+  Bytes payload(const std::vector<std::string>& muxers) const;
+
+ private:
+  crypto::DhKeyPair static_keys_;
+  Bytes proof_;
+};
+
 class NoiseHandshake {
  public:
   // A handshake message is some 200 bytes; RSA keys and certificate hashes of others make it a few thousand.
@@ -19,8 +35,8 @@ class NoiseHandshake {
   static constexpr std::size_t max_muxers = 16;
 
   // `expected`: who was dialled; anyone else fails with an authentication error that names both.
-  NoiseHandshake(crypto::NoiseRole role, const crypto::KeyPair& identity,
-                 std::optional<crypto::PeerId> expected, std::vector<std::string> muxers);
+  NoiseHandshake(crypto::NoiseRole role, const NoiseIdentity& identity,
+                 std::optional<crypto::PeerId> expected, const std::vector<std::string>& muxers);
 
   // Takes whole messages and returns how many bytes that were.
   Result<std::size_t> receive(ByteView bytes);
@@ -37,9 +53,6 @@ class NoiseHandshake {
   Result<void> on_message(ByteView message);
   Result<void> write();
   Result<void> on_payload(ByteView payload);
-
-  NoiseHandshake(crypto::DhKeyPair static_keys, crypto::NoiseRole role, const crypto::KeyPair& identity,
-                 std::optional<crypto::PeerId> expected, std::vector<std::string> muxers);
 
   crypto::NoiseRole role_;
   crypto::NoiseXX noise_;

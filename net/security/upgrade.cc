@@ -13,7 +13,7 @@ Multistream Upgrade::negotiate(std::string protocol) const {
   return Multistream::answer([protocol](std::string_view proposed) { return proposed == protocol; });
 }
 
-Upgrade::Upgrade(const crypto::KeyPair& identity, Options options)
+Upgrade::Upgrade(const NoiseIdentity& identity, Options options)
     : role_(options.role),
       multistream_(negotiate(kNoise)),
       handshake_(options.role, identity, std::move(options.expected),

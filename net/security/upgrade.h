@@ -18,7 +18,7 @@ class Upgrade {
     std::optional<crypto::PeerId> expected;
     bool advertise_muxer = true;  // off: as implementations without the extension do
   };
-  Upgrade(const crypto::KeyPair& identity, Options options);
+  Upgrade(const NoiseIdentity& identity, Options options);
 
   // Takes what belongs to the upgrade, decrypting in place, and returns how much that was. What is not
   // taken comes again with more behind it, or belongs to the muxer.

@@ -192,6 +192,29 @@ TEST_CASE(
   CHECK(listener.receive(hex("ffff")).error().code == ErrorCode::protocol);
 }
 
+TEST_CASE("one noise identity serves many handshakes, and each has keys of its own") {
+  const NoiseIdentity alice(key(1)), bob(key(2));
+  std::vector<Bytes> sealed;
+  for (int i = 0; i < 3; ++i) {
+    NoiseHandshake dialler(crypto::NoiseRole::initiator, alice, key(2).peer_id(), {});
+    NoiseHandshake listener(crypto::NoiseRole::responder, bob, std::nullopt, {});
+    REQUIRE(listener.receive(dialler.take_output()).has_value());
+    REQUIRE(dialler.receive(listener.take_output()).has_value());
+    REQUIRE(listener.receive(dialler.take_output()).has_value());
+    REQUIRE((dialler.done() && listener.done()));
+    CHECK(listener.peer() == key(1).peer_id());
+    sealed.emplace_back();
+    REQUIRE(FrameSealer(dialler.split().send).append_frame(sealed.back(), as_bytes("hello"), {}).has_value());
+    Bytes arrived = sealed.back();
+    const auto opened = FrameOpener(listener.split().receive).open_frame(arrived);
+    REQUIRE((opened.has_value() && opened->has_value()));
+    CHECK(as_text((*opened)->plain) == "hello");
+  }
+  // The same message under the same static keys: only the ephemeral ones differ.
+  CHECK(sealed[0] != sealed[1]);
+  CHECK(sealed[1] != sealed[2]);
+}
+
 TEST_CASE("a frame that is too short, cut or changed is not opened") {
   const auto cipher = [] { return crypto::CipherState(Digest{5}); };
   Bytes sealed;
