@@ -56,7 +56,7 @@ bool SimScheduler::run_until(const std::function<bool()>& finished, TimePoint li
     set_everywhere(next);
     run_turn(next);
     for (SimProcess* process : processes_) {
-      if (!process->frozen_) process->run_turn(next);
+      if (process->has_work_at(next)) process->run_turn(next);
     }
     ++turns_;
   }
@@ -66,6 +66,10 @@ bool SimScheduler::run_until(const std::function<bool()>& finished, TimePoint li
 SimProcess::SimProcess(SimScheduler& whole) : whole_(whole) {
   set_now(whole.now());
   whole_.processes_.push_back(this);
+}
+
+bool SimProcess::has_work_at(TimePoint now) const {
+  return !frozen_ && (has_ready_work() || (has_timers() && next_timer() <= now));
 }
 
 SimProcess::~SimProcess() { std::erase(whole_.processes_, this); }

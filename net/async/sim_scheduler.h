@@ -60,6 +60,7 @@ class SimProcess final : public Scheduler {
 
  private:
   friend class SimScheduler;
+  bool has_work_at(TimePoint now) const;
   SimScheduler& whole_;
   bool frozen_ = false;
   std::chrono::milliseconds clock_error_{};

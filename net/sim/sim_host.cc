@@ -172,6 +172,13 @@ std::vector<PeerId> SimHost::connected_peers() const {
   return peers;
 }
 
+std::size_t SimHost::open_streams() const {
+  std::size_t count = 0;
+  for (const auto& [peer, connection] : connections_)
+    count += connection->streams(connection->side_of(*this));
+  return count;
+}
+
 void SimHost::ban(const PeerId& peer) {
   banned_.insert(peer);
   disconnect(peer);

@@ -55,6 +55,7 @@ class SimHost final : public Host {
   std::size_t index() const { return index_; }
   PeerAddress peer_address() const { return {id(), addresses()}; }
   const std::string& ip() const { return options_.ip; }
+  std::size_t open_streams() const;
 
  private:
   friend class SimNetwork;

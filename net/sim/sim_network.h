@@ -48,6 +48,8 @@ class SimNetwork {
   // A running hash over everything that was ever carried: equal for equal seeds.
   std::uint64_t trace() const { return trace_; }
   std::uint64_t segments() const { return segments_; }
+  // Segments and other events that have not happened yet.
+  std::size_t in_flight() const { return events_.size() + parked_.size(); }
   const SimOptions& options() const { return options_; }
   SimScheduler& scheduler() { return scheduler_; }
 

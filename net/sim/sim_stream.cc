@@ -33,6 +33,11 @@ std::shared_ptr<SimStreamEnd> SimConnection::end(std::uint64_t id, int side) con
   return it == ends_.end() ? nullptr : it->second.lock();
 }
 
+std::size_t SimConnection::streams(int side) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(ends_, [side](const auto& entry) { return entry.first.second == side; }));
+}
+
 void SimConnection::send(int side, std::size_t size, std::function<void()> deliver) {
   if (network_ == nullptr) return;
   network_->transmit(shared_from_this(), side, size, std::move(deliver));

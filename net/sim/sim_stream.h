@@ -54,6 +54,7 @@ class SimConnection : public std::enable_shared_from_this<SimConnection> {
 
   SimHost& host(int side) const { return *hosts_[side]; }
   bool is_open(int side) const { return open_[side]; }
+  std::size_t streams(int side) const;
   int side_of(const SimHost& host) const { return &host == hosts_[0] ? 0 : 1; }
 
  private:

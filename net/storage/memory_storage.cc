@@ -27,4 +27,10 @@ Result<std::vector<std::pair<std::string, Bytes>>> MemoryStorage::list(std::stri
   return found;
 }
 
+std::size_t MemoryStorage::size_bytes() const {
+  std::size_t size = 0;
+  for (const auto& [key, value] : entries_) size += key.size() + value.size();
+  return size;
+}
+
 }  // namespace testudo::net

@@ -13,6 +13,8 @@ class MemoryStorage final : public Storage {
   Result<std::optional<Bytes>> get(std::string_view key) override;
   Result<void> write(std::vector<Entry> entries) override;
   Result<std::vector<std::pair<std::string, Bytes>>> list(std::string_view prefix) override;
+  // Of keys and values.
+  std::size_t size_bytes() const;
 
  private:
   std::map<std::string, Bytes, std::less<>> entries_;

@@ -1,51 +1,30 @@
 // Members that break the rules on the wire: the honest ones end every round alike, and who can be shown to
 // have lied is banned by all in the same round.
-#include "swarm/control.h"
-#include "tests/training/sim_swarm.h"
-#include "training/round/payloads.h"
+#include "tests/training/sim_testing.h"
 
 namespace testudo::training {
 namespace {
 
-using swarm::PeerId;
 using swarm::Phase;
 
 constexpr std::size_t liar = 4;  // of five members, three of them founders
 constexpr std::uint64_t from_round = 4;
-
-// Splits the members in two halves that are both inhabited for the seeds in use (checked below).
-bool odd(const PeerId& peer) { return (peer.key().raw()[5] & 1) != 0; }
-
-// The agreed-broadcast frame within a frame of the round's protocol, if it is one of this attack's rounds.
-std::optional<swarm::BroadcastFrame> broadcast_in(const std::string& protocol, const TamperedFrame& frame) {
-  if (!protocol.starts_with("/testudo/round/")) return std::nullopt;
-  const auto control = swarm::decode_control(frame.header);
-  if (!control) return std::nullopt;
-  const auto* broadcast = std::get_if<swarm::BroadcastFrame>(&*control);
-  if (broadcast == nullptr) return std::nullopt;
-  const auto key = swarm::key_of(*broadcast);
-  if (!key || key->round < swarm::RoundNumber(from_round)) return std::nullopt;
-  return *broadcast;
-}
-
-bool in_phase(const std::string& protocol, const TamperedFrame& frame, Phase phase) {
-  const auto broadcast = broadcast_in(protocol, frame);
-  return broadcast && swarm::key_of(*broadcast)->phase == phase;
-}
-
-bool is_part(const std::string& protocol) { return protocol.starts_with("/testudo/part/"); }
 
 struct Ending {
   std::vector<swarm::Removal> of_liar;  // as the first founder saw it
   std::uint64_t slowest_ms = 0;
 };
 
+SwarmOptions options_of(std::uint64_t seed) {
+  return {.founders = 3, .joiners = 2, .dimension = 200, .rounds = 14, .seed = seed};
+}
+
 // Runs five members, the last of which tampers, and checks what must hold for the honest.
-Ending run_with(const Tamper& tamper, std::uint64_t seed = 1) {
-  SimSwarm swarm({.founders = 3, .joiners = 2, .dimension = 200, .rounds = 14, .seed = seed});
-  swarm.member(liar).tamper = tamper;
+Ending run_with(const Behaviour& behaviour, std::uint64_t seed = 1) {
+  SimSwarm swarm(options_of(seed));
+  swarm.member(liar).behaviour = behaviour;
   std::size_t odd_members = 0;
-  for (std::size_t i = 0; i < liar; ++i) odd_members += odd(swarm.member(i).host->id()) ? 1 : 0;
+  for (std::size_t i = 0; i < liar; ++i) odd_members += in_other_half(swarm.member(i).host->id()) ? 1 : 0;
   REQUIRE_MESSAGE((seed != 1 || (odd_members > 0 && odd_members < liar)),
                   "choose another way to split the members");
   swarm.start_all();
@@ -55,7 +34,7 @@ Ending run_with(const Tamper& tamper, std::uint64_t seed = 1) {
     }
     return true;
   };
-  REQUIRE(swarm.run_until(honest_ended, 60min));
+  REQUIRE(run_until(swarm, honest_ended, 60min));
   Ending ending;
   for (std::size_t i = 0; i < liar; ++i) {
     CAPTURE(i);
@@ -78,22 +57,10 @@ bool has(const Ending& ending, swarm::Fault fault) {
 }
 
 TEST_CASE("who signs two COMMITs and shows them to different members is banned on evidence") {
-  crypto::SeededRng rng(1);
-  SimSwarm names({.founders = 3, .joiners = 2, .dimension = 200, .rounds = 14});
-  const swarm::RunId run = names.manifest().run_id();
-  const auto key = names.member(liar).host->identity().clone();
-  const Ending ending = run_with([&](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
-    const auto broadcast = broadcast_in(protocol, frame);
-    const auto* message = broadcast ? std::get_if<swarm::PhaseMessage>(&*broadcast) : nullptr;
-    if (message != nullptr && message->key.phase == Phase::commit && odd(to)) {
-      auto commit = CommitPayload::decode(message->payload);
-      REQUIRE(commit.has_value());
-      commit->loss = 1234;
-      const auto other = swarm::PhaseMessage::sign(run, message->key, commit->encode(), key);
-      frame.header = swarm::encode_control(swarm::BroadcastFrame(other));
-    }
-    return std::optional(std::move(frame));
-  });
+  SimSwarm names(options_of(1));
+  const Ending ending = run_with(equivocate({.run = names.manifest().run_id(),
+                                             .identity = names.member(liar).host->identity(),
+                                             .from_round = from_round}));
   REQUIRE(has(ending, swarm::Fault::equivocation));
   CHECK(is_ban(ending.of_liar.back().fault));  // and never came back
 }
@@ -104,10 +71,7 @@ TEST_CASE(
     for (const bool everybody : {true, false}) {
       CAPTURE(name(phase));
       CAPTURE(everybody);
-      const Ending ending = run_with([=](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
-        if (in_phase(protocol, frame, phase) && (everybody || odd(to))) return std::optional<TamperedFrame>();
-        return std::optional(std::move(frame));
-      });
+      const Ending ending = run_with(silent_in(phase, everybody, from_round));
       if (everybody) CHECK_FALSE(ending.of_liar.empty());
       // compute 10 s + slow path, or the exchange phases at their deadlines.
       CHECK(ending.slowest_ms < 40'000);
@@ -116,51 +80,20 @@ TEST_CASE(
 }
 
 TEST_CASE("parts that are withheld or changed are challenged, served, and nobody honest pays") {
-  for (const bool change : {false, true}) {
-    CAPTURE(change);
-    run_with([=](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
-      if (is_part(protocol) && odd(to)) {
-        if (!change) return std::optional<TamperedFrame>();
-        if (!frame.blob.empty()) frame.blob[0] ^= 1;
-      }
-      return std::optional(std::move(frame));
-    });
-  }
+  run_with(withhold_parts());
+  run_with(corrupt_parts());
 }
 
 TEST_CASE("who neither sends its parts nor answers challenges loses its seat") {
-  const Ending ending = run_with([](const PeerId&, const std::string& protocol, TamperedFrame frame) {
-    if (is_part(protocol)) return std::optional<TamperedFrame>();
-    if (in_phase(protocol, frame, Phase::serve_answer)) return std::optional<TamperedFrame>();
-    if (in_phase(protocol, frame, Phase::gather_answer)) return std::optional<TamperedFrame>();
-    return std::optional(std::move(frame));
-  });
-  CHECK_FALSE(ending.of_liar.empty());
+  CHECK_FALSE(run_with(mute(from_round)).of_liar.empty());
 }
 
-TEST_CASE("garbage in place of frames changes nothing") {
-  auto rng = std::make_shared<crypto::SeededRng>(7);
-  run_with([rng](const PeerId&, const std::string&, TamperedFrame frame) {
-    if (rng->below(4) == 0 && !frame.header.empty()) {
-      frame.header[static_cast<std::size_t>(rng->below(frame.header.size()))] ^=
-          static_cast<std::uint8_t>(1 + rng->below(255));
-    }
-    return std::optional(std::move(frame));
-  });
-}
+TEST_CASE("garbage in place of frames changes nothing") { run_with(garbage(7)); }
 
 TEST_CASE("random mixtures of silence, half-truths and changed bytes never make honest members diverge") {
   for (std::uint64_t seed = 1; seed <= 15; ++seed) {
     CAPTURE(seed);
-    auto rng = std::make_shared<crypto::SeededRng>(seed);
-    run_with(
-        [rng](const PeerId&, const std::string& protocol, TamperedFrame frame) {
-          const bool attacked = is_part(protocol) || broadcast_in(protocol, frame);
-          if (attacked && rng->below(6) == 0) return std::optional<TamperedFrame>();
-          if (attacked && rng->below(20) == 0 && !frame.blob.empty()) frame.blob[0] ^= 1;
-          return std::optional(std::move(frame));
-        },
-        seed);
+    run_with(mixture(seed, from_round), seed);
   }
 }
 

@@ -1,4 +1,4 @@
-#include "tests/training/sim_swarm.h"
+#include "tests/training/sim_testing.h"
 
 namespace testudo::training {
 namespace {
@@ -19,7 +19,7 @@ void check_all_finished(SimSwarm& swarm, std::size_t members, std::uint64_t roun
 TEST_CASE("a lone founder trains by itself") {
   SimSwarm swarm({.founders = 1, .joiners = 0, .rounds = 5});
   swarm.start_all();
-  REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 10min));
+  REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 10min));
   check_all_finished(swarm, 1, 5);
 }
 
@@ -28,7 +28,7 @@ TEST_CASE("founders and joiners find one another and end with the same parameter
     CAPTURE(codec);
     SimSwarm swarm({.founders = 3, .joiners = 4, .rounds = 15, .codec = codec});
     swarm.start_all();
-    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 20min));
+    REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 20min));
     check_all_finished(swarm, 7, 15);
     CHECK(swarm.member(0).reports.at(15).members == 7);
     CHECK(swarm.member(0).removals.empty());
@@ -40,7 +40,7 @@ TEST_CASE("CenteredClip trains through three sign flippers of ten, plain averagi
   const auto final_loss = [](const std::string& rule) {
     SimSwarm swarm({.founders = 5, .joiners = 5, .hostile = 3, .rounds = 60, .rule = rule});
     swarm.start_all();
-    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
+    REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 60min));
     // Under plain averaging everything grows until the attackers' values are refused: they need not be there
     // at the end.
     check_all_finished(swarm, rule == "mean" ? 7 : 10, 60);
@@ -59,12 +59,12 @@ TEST_CASE("with the joiner killed in any phase the founder goes on within the ro
     CAPTURE(seed);
     SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 40, .seed = seed});
     swarm.start_all();
-    REQUIRE(swarm.run_until([&] { return swarm.last_round(1) >= 3; }, 10min));
+    REQUIRE(run_until(swarm, [&] { return swarm.last_round(1) >= 3; }, 10min));
     swarm.scheduler().run_for(net::Duration(std::chrono::milliseconds(17 * seed)));
     const std::uint64_t before = swarm.last_round(0);
     swarm.crash(1);
-    REQUIRE(swarm.run_until([&] { return swarm.last_round(0) > before + 1; }, 90s));
-    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 10min));
+    REQUIRE(run_until(swarm, [&] { return swarm.last_round(0) > before + 1; }, 90s));
+    REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 10min));
     CHECK(swarm.last_round(0) == 40);
   }
 }
@@ -74,16 +74,16 @@ TEST_CASE("with the founder killed the joiner says that it waits, and both go on
     CAPTURE(seed);
     SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 40, .seed = seed});
     swarm.start_all();
-    REQUIRE(swarm.run_until([&] { return swarm.last_round(1) >= 3; }, 10min));
+    REQUIRE(run_until(swarm, [&] { return swarm.last_round(1) >= 3; }, 10min));
     swarm.scheduler().run_for(net::Duration(std::chrono::milliseconds(17 * seed)));
     swarm.crash(0);
-    REQUIRE(swarm.run_until([&] { return swarm.member(1).waiting.starts_with("waiting for the founders"); },
-                            60s));
+    REQUIRE(run_until(
+        swarm, [&] { return swarm.member(1).waiting.starts_with("waiting for the founders"); }, 60s));
     swarm.scheduler().run_for(net::Duration(std::chrono::seconds(seed * 3)));
     const std::uint64_t at = swarm.last_round(1);
     CHECK(at < 40);
     swarm.start(0);
-    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 10min));
+    REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 10min));
     check_all_finished(swarm, 2, 40);
   }
 }
@@ -95,15 +95,15 @@ TEST_CASE("members that die and come back at random never diverge, and the run e
     SimSwarm swarm({.founders = 3, .joiners = 4, .dimension = 100, .rounds = 25, .seed = seed});
     swarm.start_all();
     for (int fault = 0; fault < 8; ++fault) {
-      swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(15'000))));
+      run_until(swarm, [] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(15'000))));
       const auto victim = static_cast<std::size_t>(rng.below(7));
       if (swarm.member(victim).running() && !swarm.member(victim).ended) {
         swarm.crash(victim);
-        swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(8'000))));
+        run_until(swarm, [] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(8'000))));
         swarm.start(victim);
       }
     }
-    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
+    REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 60min));
     for (std::size_t i = 0; i < 7; ++i) {
       REQUIRE(swarm.member(i).ended.has_value());
       REQUIRE(swarm.member(i).ended->has_value());
@@ -119,23 +119,23 @@ TEST_CASE("founders that die at any moment, alone or together, and come back do 
     const std::size_t founders = 2 + static_cast<std::size_t>(seed % 3);
     SimSwarm swarm({.founders = founders, .joiners = 1, .dimension = 50, .rounds = 30, .seed = seed});
     swarm.start_all();
-    REQUIRE(swarm.run_until([&] { return swarm.last_round(founders) >= 2; }, 10min));
+    REQUIRE(run_until(swarm, [&] { return swarm.last_round(founders) >= 2; }, 10min));
     for (int fault = 0; fault < 3; ++fault) {
-      swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(1500))));
+      run_until(swarm, [] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(1500))));
       std::vector<std::size_t> victims;
       for (std::size_t i = 0; i <= founders; ++i) {
         if (rng.below(2) == 0 && !swarm.member(i).ended) victims.push_back(i);
       }
       for (std::size_t i : victims) {
         swarm.crash(i);
-        swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(200))));
+        run_until(swarm, [] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(200))));
       }
       for (std::size_t i : victims) {
-        swarm.run_until([] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(5000))));
+        run_until(swarm, [] { return false; }, net::Duration(std::chrono::milliseconds(rng.below(5000))));
         swarm.start(i);
       }
     }
-    REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
+    REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 60min));
     for (std::size_t i = 0; i <= founders; ++i) {
       REQUIRE(swarm.member(i).ended->has_value());
       for (const auto& removal : swarm.member(i).removals) CHECK_FALSE(is_ban(removal.fault));
@@ -146,7 +146,7 @@ TEST_CASE("founders that die at any moment, alone or together, and come back do 
 TEST_CASE("lost packets slow a run and change nothing else") {
   SimSwarm swarm({.founders = 3, .joiners = 3, .rounds = 10, .loss = 0.02});
   swarm.start_all();
-  REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 60min));
+  REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 60min));
   check_all_finished(swarm, 6, 10);
 }
 

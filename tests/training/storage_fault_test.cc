@@ -1,6 +1,6 @@
 // Every write of a member's life, one after another, goes wrong in every way. Whatever happens at it: nothing
 // that was certified is lost, nobody diverges, nobody signs two things in one place, and the run ends.
-#include "tests/training/sim_swarm.h"
+#include "tests/training/sim_testing.h"
 
 namespace testudo::training {
 namespace {
@@ -20,7 +20,8 @@ SwarmOptions options_of(Size size) {
           .dimension = 40,
           .rounds = rounds,
           .start_members = static_cast<std::uint32_t>(size.founders + size.joiners),
-          .codec = "fp32"};
+          .codec = "fp32",
+          .faulty_disks = true};
 }
 
 // The digests of the outcomes that a storage holds, by height.
@@ -40,7 +41,7 @@ std::vector<Digest> certified(net::Storage& storage) {
 std::uint64_t count_writes(Size size, std::size_t member) {
   SimSwarm swarm(options_of(size));
   swarm.start_all();
-  REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 10min));
+  REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 10min));
   return swarm.member(member).disk->writes();
 }
 
@@ -73,7 +74,7 @@ void strike(Size size, std::size_t victim, std::uint64_t write, Fault fault, std
   swarm.start_all();
   auto& member = swarm.member(victim);
   member.disk->plan(write, fault, count);
-  REQUIRE(swarm.run_until([&] { return member.disk->writes() >= write || swarm.all_ended(); }, 10min));
+  REQUIRE(run_until(swarm, [&] { return member.disk->writes() >= write || swarm.all_ended(); }, 10min));
   const std::vector<Digest> before = certified(member.storage);
   if (member.disk->dead() || (member.ended && !*member.ended)) {
     // Dead, or it could not even begin: somebody starts it again.
@@ -89,7 +90,7 @@ void strike(Size size, std::size_t victim, std::uint64_t write, Fault fault, std
       if (!swarm.member(i).running()) swarm.start(i);
     }
   }
-  REQUIRE(swarm.run_until([&] { return swarm.all_ended(); }, 30min));
+  REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 30min));
   check_end(swarm, members, before);
 }
 

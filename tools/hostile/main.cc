@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "tools/cli/join.h"
-#include "tools/hostile/hostile_model.h"
+#include "training/simulation/hostile_model.h"
 
 int main(int argc, char** argv) {
   using namespace testudo;
@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
   Program program("testudo-hostile", "Takes part in a run and attacks it, for tests and demonstrations.",
                   "Example:  testudo-hostile RUN --bootstrap ADDRESS --data DIR --from-round 100");
   JoinOptions options;
-  Attack attack;
+  training::Attack attack;
   std::string kind = "sign_flip";
   add_join_options(program.app(), options);
   program.app()
@@ -26,10 +26,10 @@ int main(int argc, char** argv) {
       .add_option("--from-round", attack.from_round, "Honest before this round")
       ->capture_default_str();
   program.set_command([&](Output& output) {
-    std::shared_ptr<HostileModel> hostile;
+    std::shared_ptr<training::HostileModel> hostile;
     JoinHooks hooks;
     hooks.wrap_model = [&](std::shared_ptr<training::Model> honest) {
-      hostile = std::make_shared<HostileModel>(std::move(honest), attack);
+      hostile = std::make_shared<training::HostileModel>(std::move(honest), attack);
       return hostile;
     };
     hooks.on_round_started = [&](swarm::RoundNumber round) {

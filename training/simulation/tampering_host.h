@@ -1,5 +1,6 @@
-// A host that changes, drops or doubles the round's frames on their way out: how a hostile member lies on the
-// wire while everything else of it is production code.
+// TamperingHost: a host that changes, drops or doubles the round's frames on their way out: how a simulated
+// member lies on the wire while everything else of it is production code. Loop thread only; the host below
+// outlives it.
 #pragma once
 
 #include <functional>

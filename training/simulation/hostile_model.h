@@ -1,5 +1,5 @@
 // HostileModel: another model, but from a given round on its gradients are turned around and blown up before
-// they are sent. Only testudo-hostile links this: it is for the tests and the demo. Threads: as Model says;
+// they are sent. For the simulator, and for testudo-hostile in tests and the demo. Threads: as Model says;
 // set_round from any thread.
 #pragma once
 
@@ -8,16 +8,16 @@
 
 #include "training/model.h"
 
-namespace testudo::tools {
+namespace testudo::training {
 
 struct Attack {
   float scale = 1000;  // every gradient becomes −scale · gradient
   std::uint64_t from_round = 1;
 };
 
-class HostileModel final : public training::Model {
+class HostileModel final : public Model {
  public:
-  HostileModel(std::shared_ptr<training::Model> honest, Attack attack);
+  HostileModel(std::shared_ptr<Model> honest, Attack attack);
 
   void set_round(std::uint64_t round) { round_ = round; }
 
@@ -25,17 +25,17 @@ class HostileModel final : public training::Model {
   std::vector<float> initial_parameters(const Digest& seed) const override {
     return honest_->initial_parameters(seed);
   }
-  Result<training::Contribution> contribution(std::span<const float> parameters, const Digest& seed,
-                                              std::uint32_t samples) override;
-  Result<training::Evaluation> evaluate(std::span<const float> parameters) override {
+  Result<Contribution> contribution(std::span<const float> parameters, const Digest& seed,
+                                    std::uint32_t samples) override;
+  Result<Evaluation> evaluate(std::span<const float> parameters) override {
     return honest_->evaluate(parameters);
   }
-  std::vector<training::NamedTensorInfo> layout() const override { return honest_->layout(); }
+  std::vector<NamedTensorInfo> layout() const override { return honest_->layout(); }
 
  private:
-  std::shared_ptr<training::Model> honest_;
+  std::shared_ptr<Model> honest_;
   Attack attack_;
   std::atomic<std::uint64_t> round_ = 0;
 };
 
-}  // namespace testudo::tools
+}  // namespace testudo::training

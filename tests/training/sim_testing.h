@@ -1,0 +1,23 @@
+// What the tests of whole swarms share: the simulated swarm, whose checkers fail the test.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+#include "training/simulation/sim_swarm.h"
+
+namespace testudo::training {
+
+using namespace std::chrono_literals;
+
+// Until `finished` holds; a property that breaks meanwhile fails the test.
+inline bool run_until(SimSwarm& swarm, const std::function<bool()>& finished, net::Duration limit) {
+  const bool done = swarm.run_until(finished, limit);
+  for (const Violation& violation : swarm.checker().violations()) {
+    FAIL_CHECK(to_text(violation), ", seed ", swarm.options().seed);
+  }
+  return done;
+}
+
+}  // namespace testudo::training

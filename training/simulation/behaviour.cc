@@ -1,0 +1,159 @@
+#include "training/simulation/behaviour.h"
+
+#include <optional>
+#include <utility>
+
+#include "crypto/rng.h"
+#include "swarm/control.h"
+#include "training/round/payloads.h"
+#include "training/simulation/hostile_model.h"
+
+namespace testudo::training {
+
+namespace {
+
+using crypto::PeerId;
+using swarm::Phase;
+
+// A loss that no honest member claims: it makes the second COMMIT another message.
+constexpr float invented_loss = 1234;
+
+// The agreed-broadcast frame within a frame of the round's protocol, if it is one of this attack's rounds.
+std::optional<swarm::BroadcastFrame> broadcast_in(const std::string& protocol, const TamperedFrame& frame,
+                                                  std::uint64_t from_round) {
+  if (!protocol.starts_with("/testudo/round/")) return std::nullopt;
+  const auto control = swarm::decode_control(frame.header);
+  if (!control) return std::nullopt;
+  const auto* broadcast = std::get_if<swarm::BroadcastFrame>(&*control);
+  if (broadcast == nullptr) return std::nullopt;
+  const auto key = swarm::key_of(*broadcast);
+  if (!key || key->round < swarm::RoundNumber(from_round)) return std::nullopt;
+  return *broadcast;
+}
+
+bool in_phase(const std::string& protocol, const TamperedFrame& frame, Phase phase,
+              std::uint64_t from_round) {
+  const auto broadcast = broadcast_in(protocol, frame, from_round);
+  return broadcast && swarm::key_of(*broadcast)->phase == phase;
+}
+
+bool is_part(const std::string& protocol) { return protocol.starts_with("/testudo/part/"); }
+
+std::optional<TamperedFrame> dropped() { return std::nullopt; }
+std::optional<TamperedFrame> passed(TamperedFrame frame) { return std::optional(std::move(frame)); }
+
+}  // namespace
+
+bool in_other_half(const PeerId& peer) { return (peer.key().raw()[5] & 1) != 0; }
+
+Behaviour sign_flip() {
+  return {.name = "sign_flip", .wrap_model = [](std::shared_ptr<Model> honest) -> std::shared_ptr<Model> {
+            return std::make_shared<HostileModel>(std::move(honest), Attack{.from_round = 0});
+          }};
+}
+
+Behaviour equivocate(const AttackSetup& setup) {
+  const auto key = std::make_shared<crypto::KeyPair>(setup.identity.clone());
+  return {.name = "equivocate",
+          .tamper = [key, run = setup.run, from = setup.from_round](
+                        const PeerId& to, const std::string& protocol, TamperedFrame frame) {
+            const auto broadcast = broadcast_in(protocol, frame, from);
+            const auto* message = broadcast ? std::get_if<swarm::PhaseMessage>(&*broadcast) : nullptr;
+            if (message == nullptr || message->key.phase != Phase::commit || !in_other_half(to)) {
+              return passed(std::move(frame));
+            }
+            auto commit = CommitPayload::decode(message->payload);
+            if (!commit) return passed(std::move(frame));
+            commit->loss = invented_loss;
+            const auto other = swarm::PhaseMessage::sign(run, message->key, commit->encode(), *key);
+            frame.header = swarm::encode_control(swarm::BroadcastFrame(other));
+            return passed(std::move(frame));
+          }};
+}
+
+Behaviour silent_in(Phase phase, bool everybody, std::uint64_t from_round) {
+  return {.name = "silent",
+          .tamper = [=](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
+            const bool told = everybody || in_other_half(to);
+            if (told && in_phase(protocol, frame, phase, from_round)) return dropped();
+            return passed(std::move(frame));
+          }};
+}
+
+Behaviour withhold_parts() {
+  return {.name = "withhold_parts",
+          .tamper = [](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
+            if (is_part(protocol) && in_other_half(to)) return dropped();
+            return passed(std::move(frame));
+          }};
+}
+
+Behaviour corrupt_parts() {
+  return {.name = "corrupt_parts",
+          .tamper = [](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
+            if (is_part(protocol) && in_other_half(to) && !frame.blob.empty()) frame.blob[0] ^= 1;
+            return passed(std::move(frame));
+          }};
+}
+
+Behaviour mute(std::uint64_t from_round) {
+  return {.name = "mute", .tamper = [=](const PeerId&, const std::string& protocol, TamperedFrame frame) {
+            if (is_part(protocol) || in_phase(protocol, frame, Phase::serve_answer, from_round) ||
+                in_phase(protocol, frame, Phase::gather_answer, from_round)) {
+              return dropped();
+            }
+            return passed(std::move(frame));
+          }};
+}
+
+Behaviour garbage(std::uint64_t seed) {
+  const auto rng = std::make_shared<crypto::SeededRng>(seed);
+  return {.name = "garbage", .tamper = [rng](const PeerId&, const std::string&, TamperedFrame frame) {
+            if (rng->below(4) == 0 && !frame.header.empty()) {
+              frame.header[static_cast<std::size_t>(rng->below(frame.header.size()))] ^=
+                  static_cast<std::uint8_t>(1 + rng->below(255));
+            }
+            return passed(std::move(frame));
+          }};
+}
+
+Behaviour mixture(std::uint64_t seed, std::uint64_t from_round) {
+  const auto rng = std::make_shared<crypto::SeededRng>(seed);
+  return {.name = "mixture", .tamper = [=](const PeerId&, const std::string& protocol, TamperedFrame frame) {
+            const bool attacked = is_part(protocol) || broadcast_in(protocol, frame, from_round);
+            if (attacked && rng->below(6) == 0) return dropped();
+            if (attacked && rng->below(20) == 0 && !frame.blob.empty()) frame.blob[0] ^= 1;
+            return passed(std::move(frame));
+          }};
+}
+
+const std::vector<AttackName>& attack_names() {
+  static const std::vector<AttackName> names = {
+      {"sign_flip", "gradients with another sign, a thousand times as long"},
+      {"equivocate", "two COMMITs, each shown to one half of the members"},
+      {"silent", "silence in one phase, to all or to half of the members, as the seed says"},
+      {"withhold_parts", "no parts to half of the members"},
+      {"corrupt_parts", "parts with a flipped bit to half of the members"},
+      {"mute", "no parts, and no answers to challenges"},
+      {"garbage", "changed bytes in one frame of four"},
+      {"mixture", "frames dropped and changed at random"},
+  };
+  return names;
+}
+
+Result<Behaviour> make_attack(std::string_view name, const AttackSetup& setup) {
+  if (name == "sign_flip") return sign_flip();
+  if (name == "equivocate") return equivocate(setup);
+  if (name == "silent") {
+    constexpr Phase phases[] = {Phase::commit, Phase::serve, Phase::reduce, Phase::gather};
+    return silent_in(phases[setup.seed % 4], setup.seed / 4 % 2 == 0, setup.from_round);
+  }
+  if (name == "withhold_parts") return withhold_parts();
+  if (name == "corrupt_parts") return corrupt_parts();
+  if (name == "mute") return mute(setup.from_round);
+  if (name == "garbage") return garbage(setup.seed);
+  if (name == "mixture") return mixture(setup.seed, setup.from_round);
+  return fail(ErrorCode::invalid_argument, "no attack is called \"" + std::string(name) + "\"");
+}
+
+}  // namespace testudo::training

@@ -1,0 +1,63 @@
+// Behaviour: what a simulated member does that the protocol does not ask for. Everything else of it stays
+// production code: a behaviour wraps the model, or changes frames on their way out. Values; loop thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crypto/base/result.h"
+#include "crypto/peer_id.h"
+#include "swarm/types.h"
+#include "training/model.h"
+#include "training/simulation/tampering_host.h"
+
+namespace testudo::training {
+
+struct Behaviour {
+  std::string name;                                                                 // empty: honest
+  std::function<std::shared_ptr<Model>(std::shared_ptr<Model> honest)> wrap_model;  // may be empty
+  Tamper tamper;                                                                    // may be empty
+
+  bool is_honest() const { return name.empty(); }
+};
+
+// What an attack needs to know of the member that it is given to.
+struct AttackSetup {
+  swarm::RunId run{};
+  const crypto::KeyPair& identity;
+  std::uint64_t seed = 1;
+  std::uint64_t from_round = 1;  // honest before; attacks on agreed broadcasts and on parts
+};
+
+struct AttackName {
+  std::string_view name;
+  std::string_view what;
+};
+const std::vector<AttackName>& attack_names();
+// invalid_argument: no attack of that name.
+Result<Behaviour> make_attack(std::string_view name, const AttackSetup& setup);
+
+// A gradient with another sign and a thousand times as long.
+Behaviour sign_flip();
+// Two COMMITs, each shown to one half of the members.
+Behaviour equivocate(const AttackSetup& setup);
+// Nothing of this phase, to everybody or to one half.
+Behaviour silent_in(swarm::Phase phase, bool everybody, std::uint64_t from_round);
+// No parts to one half.
+Behaviour withhold_parts();
+// Parts with a flipped bit to one half.
+Behaviour corrupt_parts();
+// No parts, and no answers to challenges.
+Behaviour mute(std::uint64_t from_round);
+// Bytes of one frame in four are changed.
+Behaviour garbage(std::uint64_t seed);
+// Frames dropped and changed at random.
+Behaviour mixture(std::uint64_t seed, std::uint64_t from_round);
+
+// Which of the two halves that lies are told to.
+bool in_other_half(const crypto::PeerId& peer);
+
+}  // namespace testudo::training

@@ -1,0 +1,126 @@
+#include "training/simulation/round_simulation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <ranges>
+
+namespace testudo::training {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Members that finished stay for those that come back for the model: longer than anybody is away.
+constexpr net::Duration patience_of_finished = 1h;
+
+bool is_done(SimSwarm& swarm, std::size_t i) {
+  const auto& member = swarm.member(i);
+  return !member.behaviour.is_honest() || member.holds() >= swarm.manifest().last_round;
+}
+
+bool all_done(SimSwarm& swarm) {
+  for (std::size_t i = 0; i < swarm.size(); ++i) {
+    if (!is_done(swarm, i)) return false;
+  }
+  return true;
+}
+
+// Every round is voided once and takes as long as it can, and then everybody who was away comes back.
+net::Duration default_limit(const SimSwarm& swarm) {
+  const net::Duration attempt = worst_attempt(swarm.manifest(), swarm.size()) + SwarmChecker::recovery;
+  return 2 * static_cast<net::Duration::rep>(swarm.manifest().last_round + 1) * attempt;
+}
+
+void add_figures(SimSwarm& swarm, RoundSimulationReport& report) {
+  double bytes = 0;
+  double rounds = 0;
+  for (std::size_t i = 0; i < swarm.size(); ++i) {
+    const auto& member = swarm.member(i);
+    if (!member.behaviour.is_honest()) continue;
+    for (const auto& [round, applied] : member.reports) {
+      report.round_seconds.push_back(applied.seconds);
+      bytes += static_cast<double>(applied.bytes_sent);
+    }
+    rounds += static_cast<double>(member.reports.size());
+    report.applied = std::max(report.applied, swarm.last_round(i));
+  }
+  std::ranges::sort(report.round_seconds);
+  if (rounds > 0) report.bytes_sent = bytes / rounds;
+  report.voided = swarm.checker().attempts() - report.applied;
+  // Removals as the member saw them that saw the most.
+  for (std::size_t i = 0; i < swarm.size(); ++i) {
+    std::uint64_t lost = 0;
+    std::uint64_t banned = 0;
+    for (const swarm::Removal& removal : swarm.member(i).removals) {
+      bool hostile = false;
+      for (std::size_t k = 0; k < swarm.size(); ++k) {
+        if (swarm.member(k).host->id() == removal.peer) hostile = !swarm.member(k).behaviour.is_honest();
+      }
+      if (!hostile) ++lost;
+      if (hostile && swarm::is_ban(removal.fault)) ++banned;
+    }
+    report.seats_lost = std::max(report.seats_lost, lost);
+    report.bans = std::max(report.bans, banned);
+  }
+  for (std::size_t i = 0; i < swarm.size(); ++i) {
+    if (!swarm.member(i).behaviour.is_honest() || swarm.member(i).holds() < report.applied) continue;
+    const auto evaluated = swarm.model()->evaluate(swarm.member(i).participant->parameters());
+    if (evaluated) report.final_loss = evaluated->loss;
+    break;
+  }
+}
+
+}  // namespace
+
+RoundSimulationReport simulate_round(const RoundSimulationOptions& options,
+                                     RoundSimulationObserver* observer) {
+  SwarmOptions swarm_options = options.swarm;
+  swarm_options.linger = patience_of_finished;
+  SimSwarm swarm(swarm_options, observer);
+  if (observer != nullptr) observer->on_start(swarm);
+  Faults faults(swarm, options.faults, options.swarm.seed);
+  const net::Duration limit = options.within > net::Duration{} ? options.within : default_limit(swarm);
+  const net::TimePoint end = net::TimePoint{} + limit;
+
+  bool done = false;
+  while (!done && swarm.scheduler().now() < end && swarm.checker().violations().empty()) {
+    const net::TimePoint now = swarm.scheduler().now();
+    const net::TimePoint stop = std::min({end, faults.next(), now + 1s});
+    // Once the first has the last round the others only have to come back: whoever is killed on and on
+    // cannot.
+    if (std::ranges::any_of(std::views::iota(std::size_t{0}, swarm.size()), [&](std::size_t i) {
+          return swarm.member(i).behaviour.is_honest() && is_done(swarm, i);
+        })) {
+      faults.stop_breaking();
+    }
+    done = swarm.run_until([&] { return all_done(swarm); }, stop - now);
+    if (!done) faults.apply();
+    if (observer != nullptr) observer->on_progress(swarm);
+  }
+
+  // Reports come a turn after what they report.
+  if (done) swarm.run_until([] { return false; }, 10ms);
+
+  RoundSimulationReport report;
+  report.virtual_time = (swarm.scheduler().now() - (done ? 10ms : 0ms)).time_since_epoch();
+  if (swarm.checker().violations().empty()) {
+    std::vector<std::uint64_t> holds;
+    for (std::size_t i = 0; i < swarm.size(); ++i) holds.push_back(swarm.member(i).holds());
+    swarm.checker().finished(holds, swarm.scheduler().now());
+  }
+  report.violations = swarm.checker().violations();
+  report.kills = faults.kills();
+  report.partitions = faults.partitions();
+  report.segments = swarm.network().segments();
+  report.trace = swarm.network().trace();
+  add_figures(swarm, report);
+  return report;
+}
+
+double quantile(const std::vector<double>& ascending, double share) {
+  if (ascending.empty()) return 0;
+  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(ascending.size())));
+  return ascending[std::min(std::max<std::size_t>(rank, 1), ascending.size()) - 1];
+}
+
+}  // namespace testudo::training

@@ -1,0 +1,310 @@
+#include "training/simulation/sim_swarm.h"
+
+#include <algorithm>
+
+#include "crypto/base/check.h"
+#include "swarm/control.h"
+#include "swarm/ledger.h"
+
+namespace testudo::training {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr net::Duration tick_interval = 1s;
+
+net::SimOptions network_options(const SwarmOptions& options) {
+  net::SimOptions out;
+  out.seed = options.seed;
+  out.jitter = options.jitter;
+  out.loss = options.loss;
+  return out;
+}
+
+net::SimHostOptions host_options(const SwarmOptions& options) {
+  net::SimHostOptions out;
+  out.latency = options.latency / 2;  // each end has one half of the way
+  out.upload = options.bandwidth;
+  out.download = options.bandwidth;
+  return out;
+}
+
+net::Task<void> run_member(SimSwarm::Member& member, net::PeerAddress bootstrap) {
+  std::vector<net::PeerAddress> peers;
+  peers.push_back(std::move(bootstrap));
+  auto joined = co_await member.dht->bootstrap(std::move(peers));
+  (void)joined;  // the participant goes on looking
+  auto ended = co_await member.participant->run();
+  member.ended = std::move(ended);
+}
+
+swarm::Manifest make_manifest(const SwarmOptions& options, const std::vector<swarm::PeerId>& founders,
+                              const Model& model) {
+  swarm::Manifest manifest;
+  manifest.name = "simulated";
+  manifest.author = founders.front();
+  manifest.founders = founders;
+  std::ranges::sort(manifest.founders);
+  manifest.model = "synthetic";
+  manifest.parameter_count = options.dimension;
+  manifest.initial_parameters = parameters_digest(model.initial_parameters(manifest.seed));
+  manifest.last_round = options.rounds;
+  manifest.start_members = options.start_members;
+  manifest.learning_rate = {{0, 0.2F}, {options.rounds, 0.0F}};
+  manifest.rule = options.rule;
+  manifest.codec = options.codec;
+  manifest.tau = 5;
+  manifest.g_max = options.codec == "fp16" ? 65504.0F : 1e6F;
+  manifest.delta_ms = static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(options.delta).count());
+  manifest.group_max = std::max(manifest.group_max, static_cast<std::uint32_t>(options.members()));
+  return manifest;
+}
+
+std::vector<swarm::PeerId> ids_of(const std::vector<std::unique_ptr<SimSwarm::Member>>& members) {
+  std::vector<swarm::PeerId> ids;
+  for (const auto& member : members) ids.push_back(member->host->id());
+  return ids;
+}
+
+bool calm(const SwarmOptions& options) {
+  // Lost packets and full lines delay by more than Δ promises.
+  return options.loss == 0 && options.bandwidth == 0 && options.hostile == 0 && !options.faulty_disks &&
+         options.latency + options.jitter < options.delta;
+}
+
+}  // namespace
+
+SimSwarm::Member::Member(SimSwarm& swarm, std::size_t index, net::SimHost& its_host)
+    : host(&its_host), process(swarm.scheduler_), swarm_(swarm), index_(index) {}
+
+Tamper SimSwarm::Member::watch() {
+  return [this](const net::PeerId&, const std::string& protocol, TamperedFrame frame) {
+    if (protocol.starts_with("/testudo/round/")) read_signed(frame.header);
+    return std::optional(std::move(frame));
+  };
+}
+
+void SimSwarm::Member::read_signed(const Bytes& header) {
+  if (header == last_read_) return;
+  last_read_ = header;
+  const auto frame = swarm::decode_control(header);
+  if (!frame) {
+    swarm_.checker_.garbled(index_, frame.error());
+  } else if (const auto* vote = std::get_if<swarm::VoteFrame>(&*frame)) {
+    swarm_.checker_.signed_by(vote->vote.signer, vote->outcome.round, vote->outcome.attempt, "an outcome",
+                              vote->outcome.digest());
+    voted_round = vote->outcome.round.value();
+  } else if (const auto* broadcast = std::get_if<swarm::BroadcastFrame>(&*frame)) {
+    const auto* message = std::get_if<swarm::PhaseMessage>(broadcast);
+    if (message == nullptr) return;
+    swarm_.checker_.signed_by(message->author, message->key.round, message->key.attempt,
+                              swarm::name(message->key.phase), message->payload_digest());
+    said = message->key;
+  }
+}
+
+void SimSwarm::Member::on_round(const RoundReport& report) {
+  if (report.kind == swarm::OutcomeKind::apply) reports[report.round.value()] = report;
+  std::optional<Digest> held;
+  if (report.kind == swarm::OutcomeKind::apply && holds() == report.round.value()) {
+    held = parameters_digest(participant->parameters());
+  }
+  swarm_.checker_.reported(index_, report, held, swarm_.scheduler_.now());
+  if (swarm_.observer_ != nullptr) swarm_.observer_->on_report(index_, report);
+}
+
+void SimSwarm::Member::on_removed(const swarm::Removal& removal, swarm::RoundNumber round) {
+  removals.push_back(removal);
+  swarm_.checker_.removed(index_, removal, round);
+  swarm_.tell(index_, "round " + std::to_string(round.value()) + ": removed " + removal.peer.short_text() +
+                          ": " + std::string(swarm::name(removal.fault)));
+}
+
+void SimSwarm::Member::on_admitted(const swarm::PeerId& peer, swarm::RoundNumber round) {
+  swarm_.tell(index_, "round " + std::to_string(round.value()) + ": admitted " + peer.short_text());
+}
+
+void SimSwarm::Member::on_waiting(const std::string& reason) {
+  waiting = reason;
+  swarm_.tell(index_, "waits: " + reason);
+}
+
+SimSwarm::SimSwarm(SwarmOptions options, SwarmObserver* observer)
+    : options_(std::move(options)),
+      observer_(observer),
+      network_(scheduler_, network_options(options_)),
+      bootstrap_(&network_.add_host(host_options(options_))),
+      bootstrap_dht_(std::make_unique<dht::Dht>(*bootstrap_, dht::DhtOptions{})),
+      model_(
+          std::make_shared<SyntheticModel>(SyntheticOptions{.dimension = options_.dimension, .noise = 0.5})),
+      members_([this] {
+        std::vector<std::unique_ptr<Member>> members;
+        for (std::size_t i = 0; i < options_.members(); ++i) {
+          members.push_back(std::make_unique<Member>(*this, i, network_.add_host(host_options(options_))));
+        }
+        return members;
+      }()),
+      manifest_([this] {
+        std::vector<swarm::PeerId> founders = ids_of(members_);
+        founders.resize(options_.founders);
+        auto manifest = make_manifest(options_, founders, *model_);
+        const auto valid = manifest.validate();
+        TESTUDO_CHECK(valid.has_value());
+        return swarm::SignedManifest::sign(std::move(manifest), members_[0]->host->identity());
+      }()),
+      checker_(manifest_.manifest, ids_of(members_), calm(options_)) {
+  scheduler_.set_offload_time(options_.work);
+  for (std::size_t i = options_.members() - options_.hostile; i < options_.members(); ++i) {
+    auto behaviour = make_attack(options_.attack, {.run = manifest_.manifest.run_id(),
+                                                   .identity = members_[i]->host->identity(),
+                                                   .seed = options_.seed + i});
+    TESTUDO_CHECK(behaviour.has_value());
+    members_[i]->behaviour = std::move(*behaviour);
+  }
+}
+
+SimSwarm::~SimSwarm() {
+  for (const auto& member : members_) stop_objects(*member);
+}
+
+// The wiring. What `testudo join` makes, with the simulated form of every seam: the host, the storage and the
+// model here; time and randomness are the host's.
+void SimSwarm::start(std::size_t i) {
+  Member& member = *members_[i];
+  if (!member.host->is_up()) network_.restart(*member.host);
+  check_storage(i);
+
+  std::shared_ptr<Model> model = model_;
+  if (!member.behaviour.is_honest()) checker_.set_hostile(i);
+  if (member.behaviour.wrap_model) model = member.behaviour.wrap_model(model);
+  member.tampering = std::make_unique<TamperingHost>(
+      *member.host, member.process, member.behaviour.tamper ? member.behaviour.tamper : member.watch());
+  member.disk = std::make_unique<net::FaultyStorage>(member.storage);
+  member.dht = std::make_unique<dht::Dht>(*member.tampering, dht::DhtOptions{});
+  member.participant = std::make_unique<Participant>(
+      *member.tampering, *member.dht, *member.disk, manifest_, model,
+      options_.evaluate_every > 0 ? model_ : nullptr, member,
+      ParticipantOptions{.evaluate_every = options_.evaluate_every, .linger = options_.linger});
+  member.tasks = std::make_unique<net::TaskGroup>(scheduler_);
+  member.ended.reset();
+  member.tasks->spawn(run_member(member, bootstrap_->peer_address()));
+
+  checker_.started(i, scheduler_.now());
+  tell(i, "started");
+}
+
+void SimSwarm::start_all() {
+  for (std::size_t i = 0; i < members_.size(); ++i) start(i);
+}
+
+void SimSwarm::crash(std::size_t i) {
+  network_.crash(*members_[i]->host);
+  stop_objects(*members_[i]);
+  checker_.killed(i, scheduler_.now());
+  tell(i, "killed");
+}
+
+void SimSwarm::stop_objects(Member& member) {
+  member.tasks.reset();
+  member.participant.reset();
+  member.dht.reset();
+  member.tampering.reset();
+}
+
+void SimSwarm::partition(const std::vector<std::size_t>& one_side) {
+  std::vector<net::SimHost*> hosts;
+  std::string names;
+  for (const std::size_t i : one_side) {
+    hosts.push_back(members_[i]->host);
+    names += " " + std::to_string(i);
+  }
+  network_.partition({hosts});
+  checker_.not_calm();
+  checker_.disturbed(scheduler_.now());
+  tell(std::nullopt, "cut off:" + names);
+}
+
+void SimSwarm::heal() {
+  network_.heal();
+  checker_.disturbed(scheduler_.now());
+  tell(std::nullopt, "the network is whole again");
+}
+
+// A copy: opening a ledger may write.
+void SimSwarm::check_storage(std::size_t i) {
+  net::MemoryStorage copy = members_[i]->storage;
+  const auto ledger = swarm::Ledger::open(copy, manifest_);
+  if (ledger) {
+    checker_.recovered(i, (*ledger)->chain().next_round(), (*ledger)->chain().next_attempt());
+  } else {
+    checker_.ended(i, fail(ledger.error()));
+  }
+}
+
+void SimSwarm::measure() {
+  const std::size_t n = members_.size();
+  // A member has long-lived links to the others, short questions of the DHT and of state transfer beside
+  // them.
+  constexpr std::size_t streams_a_peer = 16;
+  constexpr std::size_t streams_of_dht = 512;
+  // Certified and signed states, a copy of one while it is replaced; a certificate of every attempt.
+  constexpr std::size_t states_on_disk = 3;
+  const std::size_t certificate_bytes = 4096 + 256 * n;
+  // What a round may have on its way at once, between any two members.
+  constexpr std::size_t segments_a_pair = 256;
+  for (std::size_t i = 0; i < n; ++i) {
+    const Member& member = *members_[i];
+    checker_.measured(i, {"open streams", member.host->open_streams(), streams_a_peer * n + streams_of_dht});
+    checker_.measured(i, {"bytes on disk", member.storage.size_bytes(),
+                          states_on_disk * TrainingState::max_bytes(options_.dimension) +
+                              certificate_bytes * (checker_.attempts() + 2)});
+  }
+  const std::size_t part_segments = 4 * options_.dimension / network_.options().segment_size + 1;
+  checker_.measured(std::nullopt, {"segments on their way", network_.in_flight(),
+                                   n * n * (segments_a_pair + 4 * part_segments) + streams_of_dht * n});
+}
+
+bool SimSwarm::run_until(const std::function<bool()>& finished, net::Duration limit) {
+  const net::TimePoint end = scheduler_.now() + limit;
+  const auto stop = [&] { return !checker_.violations().empty() || finished(); };
+  while (true) {
+    const bool stopped = scheduler_.run_until(stop, std::min(end, next_tick_));
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      if (members_[i]->ended) note_end(i);
+    }
+    if (stopped || scheduler_.now() >= next_tick_) {
+      measure();
+      checker_.tick(scheduler_.now());
+      next_tick_ = scheduler_.now() + tick_interval;
+    }
+    if (!checker_.violations().empty()) return false;
+    if (stopped) return true;
+    if (scheduler_.now() >= end) return false;
+  }
+}
+
+void SimSwarm::note_end(std::size_t i) {
+  const Result<void>& ended = *members_[i]->ended;
+  if (options_.faulty_disks && !ended && ended.error().code == ErrorCode::io) {
+    checker_.killed(i, scheduler_.now());
+  } else {
+    checker_.ended(i, ended);
+  }
+}
+
+bool SimSwarm::all_ended() const {
+  return std::ranges::all_of(members_,
+                             [](const auto& member) { return !member->running() || member->ended; });
+}
+
+std::uint64_t SimSwarm::last_round(std::size_t i) const {
+  return members_[i]->reports.empty() ? 0 : members_[i]->reports.rbegin()->first;
+}
+
+void SimSwarm::tell(std::optional<std::size_t> member, const std::string& what) {
+  if (observer_ != nullptr) observer_->on_event(member, what);
+}
+
+}  // namespace testudo::training
