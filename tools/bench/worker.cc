@@ -7,6 +7,8 @@
 #include <csignal>
 #include <filesystem>
 
+#include "tools/bench/round_roles.h"
+
 namespace testudo::bench {
 namespace {
 
@@ -77,6 +79,8 @@ Result<void> run_worker(const std::string& role, tools::Output& output) {
   const std::string name = parsed.is_object() ? parsed.value("role", "") : "";
   if (name == "net-server") return net_server_role(output);
   if (name == "raw-server") return raw_server_role(output);
+  if (name == "floor-member") return floor_member_role(parsed, output);
+  if (name == "round-member") return round_member_role(parsed, output);
   return fail(ErrorCode::invalid_argument, "bench-worker is started by testudo bench only");
 }
 

@@ -10,8 +10,10 @@ DecodedParts::DecodedParts(std::span<const std::span<const float>> parts) : part
   for (const auto& part : parts_) TESTUDO_CHECK(part.size() == size());
 }
 
-const float* EncodedParts::read(std::size_t member, std::size_t begin, std::size_t count, float* scratch) const {
-  const auto decoded = decode(codec_, encoded_range(codec_, parts_[member], begin, count), {scratch, count}, g_max_);
+const float* EncodedParts::read(std::size_t member, std::size_t begin, std::size_t count,
+                                float* scratch) const {
+  const auto decoded =
+      decode(codec_, encoded_range(codec_, parts_[member], begin, count), {scratch, count}, g_max_);
   TESTUDO_CHECK(decoded.has_value());  // checked as a whole before
   return scratch;
 }

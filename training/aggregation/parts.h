@@ -1,5 +1,6 @@
-// What a rule aggregates, read block by block: floats as they lie in memory, or encoded bytes that are decoded
-// as they are read, so that a reducer never holds its contributions decoded. Borrowed views; any thread.
+// What a rule aggregates, read block by block: floats as they lie in memory, or encoded bytes that are
+// decoded as they are read, so that a reducer never holds its contributions decoded. Borrowed views; any
+// thread.
 #pragma once
 
 #include <span>
@@ -12,8 +13,8 @@ namespace testudo::training {
 
 class Parts {
  public:
-  // Values are read in blocks that begin at multiples of this; only the last is shorter. One block of the int8
-  // codec; a block of 16 members takes 256 KiB, which stays in the second-level cache.
+  // Values are read in blocks that begin at multiples of this; only the last is shorter. One block of the
+  // int8 codec; a block of 16 members takes 256 KiB, which stays in the second-level cache.
   static constexpr std::size_t block = codec_block;
 
   virtual ~Parts() = default;
@@ -21,7 +22,8 @@ class Parts {
   virtual std::size_t size() const = 0;  // values of each
   // Values [begin, begin + count) of one member: where they lie, or decoded into `scratch`.
   // REQUIRES: begin is a multiple of block, count ≤ block, the range lies inside.
-  virtual const float* read(std::size_t member, std::size_t begin, std::size_t count, float* scratch) const = 0;
+  virtual const float* read(std::size_t member, std::size_t begin, std::size_t count,
+                            float* scratch) const = 0;
 };
 
 class DecodedParts final : public Parts {
