@@ -22,7 +22,7 @@ std::string table_line(const Row& row) {
   const std::string target =
       row.target ? fmt::format("{} {}{}", sign, digits(*row.target), row.on_target() ? "" : " !")
                  : std::string();
-  return fmt::format("{:<40} {:>9} {:<14} {:<17} {} {:>9} x  {:<9} {} = {}", row.name, digits(value.median),
+  return fmt::format("{:<52} {:>9} {:<14} {:<18} {} {:>9} x  {:<9} {} = {}", row.name, digits(value.median),
                      row.unit, spread, row.better == Better::higher ? '+' : '-', digits(row.ratio()), target,
                      row.baseline.name, digits(row.baseline.value));
 }
