@@ -32,7 +32,8 @@ class LentData {
 
 MuxedStream::MuxedStream(Scheduler& scheduler, std::shared_ptr<YamuxStream> stream, PeerId peer,
                          Multistream negotiation)
-    : readable_(scheduler),
+    : scheduler_(scheduler),
+      readable_(scheduler),
       writable_(scheduler),
       stream_(std::move(stream)),
       peer_(std::move(peer)),
@@ -49,7 +50,7 @@ Error MuxedStream::error_of_stream() const {
 }
 
 Task<Result<std::size_t>> MuxedStream::read_raw(MutableByteView out) {
-  if (const std::size_t size = stream_->take(out); size > 0) co_return size;
+  if (const std::size_t size = stream_->take(scheduler_.now(), out); size > 0) co_return size;
   if (stream_->error()) co_return fail(error_of_stream());
   if (stream_->read_closed() || out.empty()) co_return std::size_t{0};
   const LentTarget lent(*stream_, out);

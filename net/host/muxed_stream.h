@@ -36,6 +36,7 @@ class MuxedStream final : public Stream, private YamuxStream::Listener {
   Task<Result<void>> write_raw(ByteView data);
   Error error_of_stream() const;
 
+  Scheduler& scheduler_;
   Event readable_;
   Event writable_;
   std::shared_ptr<YamuxStream> stream_;

@@ -18,7 +18,8 @@ Yamux::Yamux(Role role, Output& output, Events& events, Limits limits)
       output_(output),
       events_(events),
       limits_(limits),
-      next_id_(role == Role::dialler ? 1 : 2) {}
+      next_id_(role == Role::dialler ? 1 : 2),
+      tuning_{limits.tuning_budget, 0} {}
 
 Yamux::~Yamux() { fail_all(Error{ErrorCode::closed, "the connection was closed"}); }
 
@@ -119,24 +120,12 @@ void Yamux::send_reset(YamuxStream& stream) {
   forget(stream);
 }
 
-// Grants the peer what was read, once that is half a window: small grants would cost a frame each.
-void Yamux::credit(YamuxStream& stream) {
-  if (stream.remote_fin_ || stream.consumed_ < stream.window_size_ / 2) return;
-  const bool fast = round_trip_ && stream.last_grant_ != TimePoint{} &&
-                    now_ - stream.last_grant_ < 4 * std::max<Duration>(*round_trip_, 1ms);
-  std::uint32_t grant = stream.consumed_;
-  if (fast && stream.window_size_ < limits_.max_window) {
-    const std::uint32_t growth = std::min(stream.window_size_, limits_.max_window - stream.window_size_);
-    if (tuned_ + growth <= limits_.tuning_budget) {
-      tuned_ += growth;
-      stream.window_size_ += growth;
-      grant += growth;
-    }
-  }
-  stream.last_grant_ = now_;
-  stream.consumed_ = 0;
-  stream.receive_window_ += grant;
-  send(Type::window_update, opening_flags(stream), stream.id_, grant);
+// `size` bytes were read: the peer may send as much again, now or with more of it.
+void Yamux::credit(YamuxStream& stream, std::size_t size) {
+  if (stream.remote_fin_) return;
+  const std::uint32_t grant =
+      stream.window_.read(now_, static_cast<std::uint32_t>(size), round_trip_, limits_.max_window, tuning_);
+  if (grant > 0) send(Type::window_update, opening_flags(stream), stream.id_, grant);
 }
 
 void Yamux::abandon(YamuxStream& stream) {
@@ -159,7 +148,7 @@ void Yamux::forget(YamuxStream& stream) {
   if (!stream.acknowledged_ && stream.opened_)
     --(stream.outbound_ ? unacknowledged_out_ : unacknowledged_in_);
   if (stream.orphan_) std::erase(orphans_, stream.id_);
-  tuned_ -= stream.window_size_ - initial_window;
+  stream.window_.give_back(tuning_);
   stream.session_ = nullptr;
 }
 
@@ -173,7 +162,7 @@ void Yamux::fail_all(const Error& error) {
   orphans_.clear();
   payload_stream_.reset();
   inbound_ = outbound_ = unacknowledged_in_ = unacknowledged_out_ = 0;
-  tuned_ = 0;
+  tuning_.used = 0;
 }
 
 void Yamux::go_away(std::uint32_t code) { send(Type::go_away, 0, 0, code); }
@@ -226,7 +215,7 @@ MutableByteView Yamux::direct_target(ByteView head, std::size_t size) const {
     named = find(header->stream);
     stream = named.get();
     left = header->length;
-    if (stream == nullptr || stream->remote_fin_ || left > stream->receive_window_) return {};
+    if (stream == nullptr || stream->remote_fin_ || left > stream->window_.open()) return {};
   }
   if (stream == nullptr || stream->session_ == nullptr || size > left) return {};
   return size <= stream->wanted() ? stream->target_.subspan(stream->filled_, size) : MutableByteView();
@@ -340,12 +329,12 @@ Result<void> Yamux::on_stream_frame(const Header& header) {
   payload_stream_ = stream;
   payload_flags_ = header.flags;
   if (is_data) {
-    if (header.length > stream->receive_window_) {
+    if (header.length > stream->window_.open()) {
       return broken("stream " + std::to_string(header.stream) + ": a frame of " +
                     std::to_string(header.length) + " bytes, its window is " +
-                    std::to_string(stream->receive_window_));
+                    std::to_string(stream->window_.open()));
     }
-    stream->receive_window_ -= header.length;
+    stream->window_.arrived(header.length);
     payload_left_ = header.length;
   } else if (header.length > 0) {
     stream->send_window_ += header.length;

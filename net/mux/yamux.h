@@ -3,8 +3,8 @@
 //
 // 1. A stream may send only what its window allows. The peer's window for us is checked against the length
 //    in a frame's header, before a byte of it is kept: nobody makes us buffer more than we granted.
-// 2. We grant 256 KiB a stream; a stream that is drained within four round trips doubles its window, up to
-//    16 MiB and within a budget for the connection, so that long links fill and idle streams cost nothing.
+// 2. We grant 256 KiB a stream; windows of fast readers double (receive_window.h), up to 16 MiB and within a
+//    budget for the connection, so that long links fill and idle streams cost nothing.
 // 3. Senders take turns: one frame of at most 64 KiB each, as long as the connection has room.
 // 4. Frames for streams we do not know are skipped (they were just reset); anything else that breaks the
 //    rules ends the session.
@@ -100,7 +100,7 @@ class Yamux {
             ByteView payload = {});
   std::uint16_t opening_flags(YamuxStream& stream);
   void send_data(YamuxStream& stream);
-  void credit(YamuxStream& stream);
+  void credit(YamuxStream& stream, std::size_t size);
   void want_to_send(YamuxStream& stream);
   void send_fin(YamuxStream& stream);
   void send_reset(YamuxStream& stream);
@@ -119,7 +119,7 @@ class Yamux {
   std::size_t outbound_ = 0;
   std::size_t unacknowledged_out_ = 0;
   std::size_t unacknowledged_in_ = 0;
-  std::uint64_t tuned_ = 0;
+  ReceiveWindow::Budget tuning_;
   bool peer_goes_away_ = false;
 
   std::array<std::uint8_t, header_size> partial_{};

@@ -7,7 +7,7 @@
 
 namespace testudo::net {
 
-std::size_t YamuxStream::take(MutableByteView out) {
+std::size_t YamuxStream::take(TimePoint now, MutableByteView out) {
   const std::size_t size = std::min(out.size(), buffered());
   if (size == 0) return 0;
   std::memcpy(out.data(), buffer_.data() + buffer_head_, size);
@@ -18,8 +18,10 @@ std::size_t YamuxStream::take(MutableByteView out) {
     buffer_.clear();
     buffer_head_ = 0;
   }
-  consumed_ += static_cast<std::uint32_t>(size);
-  if (session_ != nullptr) session_->credit(*this);
+  if (session_ != nullptr) {
+    session_->now_ = std::max(session_->now_, now);
+    session_->credit(*this, size);
+  }
   return size;
 }
 
@@ -51,8 +53,7 @@ void YamuxStream::deliver(ByteView bytes) {
 
 void YamuxStream::delivered(std::size_t size) {
   filled_ += size;
-  consumed_ += static_cast<std::uint32_t>(size);
-  session_->credit(*this);
+  session_->credit(*this, size);
   notify_readable();
 }
 

@@ -8,7 +8,7 @@
 
 #include "crypto/base/bytes.h"
 #include "crypto/base/result.h"
-#include "net/async/scheduler.h"
+#include "net/mux/receive_window.h"
 
 namespace testudo::net {
 
@@ -30,8 +30,8 @@ class YamuxStream : public std::enable_shared_from_this<YamuxStream> {
   void set_listener(Listener* listener) { listener_ = listener; }
   std::uint32_t id() const { return id_; }
 
-  // Takes up to out.size() buffered bytes.
-  std::size_t take(MutableByteView out);
+  // Takes up to out.size() buffered bytes. The time says how fast the reader is.
+  std::size_t take(TimePoint now, MutableByteView out);
   // Arriving bytes go straight to `target` until clear_target(), which says how many did; those behind them
   // may hold anything.
   // REQUIRES: nothing is buffered.
@@ -82,11 +82,7 @@ class YamuxStream : public std::enable_shared_from_this<YamuxStream> {
   bool orphan_ = false;
   std::optional<Error> error_;
 
-  // What the peer may still send us, what was read since we last granted more, and the size both turn around.
-  std::uint32_t receive_window_ = 256 * 1024;
-  std::uint32_t consumed_ = 0;
-  std::uint32_t window_size_ = 256 * 1024;
-  TimePoint last_grant_{};
+  ReceiveWindow window_{256 * 1024};
   std::uint32_t discarded_ = 0;  // as an orphan
   Bytes buffer_;
   std::size_t buffer_head_ = 0;

@@ -18,8 +18,9 @@ struct SimOptions {
   Duration retransmission_delay = 200ms;
   // TCP, Noise XX and Yamux need this many round trips before the first stream can be opened.
   unsigned handshake_round_trips = 3;
-  Duration dial_timeout = 5s;               // per address that does not answer
-  std::size_t stream_window = 1024 * 1024;  // unread bytes a stream holds before its writer waits
+  Duration dial_timeout = 5s;  // per address that does not answer
+  // Unread bytes a stream holds at most before its writer waits: windows grow as those of Yamux do.
+  std::uint32_t stream_window = 16 * 1024 * 1024;
   std::size_t segment_size = 16 * 1024;
 };
 

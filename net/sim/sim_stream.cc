@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/mux/yamux.h"
 #include "net/sim/sim_network.h"
 
 namespace testudo::net {
@@ -19,6 +20,7 @@ void SimStreamEnd::break_with(const Error& error) {
 
 SimConnection::SimConnection(SimNetwork& network, SimHost& dialer, SimHost& listener)
     : network_(&network), hosts_{&dialer, &listener} {
+  for (auto& budget : tuning_) budget.limit = Yamux::Limits{}.tuning_budget;
   traffic_[0] = &dialer.traffic_with_[listener.id()];
   traffic_[1] = &listener.traffic_with_[dialer.id()];
   network.connections_.insert(this);
@@ -38,6 +40,17 @@ std::size_t SimConnection::streams(int side) const {
       std::ranges::count_if(ends_, [side](const auto& entry) { return entry.first.second == side; }));
 }
 
+std::shared_ptr<SimStreamEnd> SimConnection::new_end(std::uint64_t id, int side) {
+  const std::uint32_t initial = std::min(Yamux::initial_window, network_->options().stream_window);
+  auto made = std::make_shared<SimStreamEnd>(network_->scheduler(), initial);
+  ends_[{id, side}] = made;
+  return made;
+}
+
+Duration SimConnection::round_trip() const {
+  return 2 * (hosts_[0]->options_.latency + hosts_[1]->options_.latency);
+}
+
 void SimConnection::send(int side, std::size_t size, std::function<void()> deliver) {
   if (network_ == nullptr) return;
   network_->transmit(shared_from_this(), side, size, std::move(deliver));
@@ -45,8 +58,7 @@ void SimConnection::send(int side, std::size_t size, std::function<void()> deliv
 
 std::shared_ptr<SimStreamEnd> SimConnection::open(int side, const std::string& protocol, std::uint64_t& id) {
   id = next_stream_++;
-  auto local = std::make_shared<SimStreamEnd>(network_->scheduler());
-  ends_[{id, side}] = local;
+  auto local = new_end(id, side);
   send(side, control_size + protocol.size(),
        [this, side, stream = id, protocol] { accept(1 - side, stream, protocol); });
   return local;
@@ -62,9 +74,8 @@ void SimConnection::accept(int side, std::uint64_t id, const std::string& protoc
     });
     return;
   }
-  auto local = std::make_shared<SimStreamEnd>(network_->scheduler());
+  auto local = new_end(id, side);
   local->opened.set();
-  ends_[{id, side}] = local;
   send(side, control_size + protocol.size(), [this, id, side] {
     if (auto opener = end(id, 1 - side)) opener->opened.set();
   });
@@ -102,6 +113,7 @@ SimStream::SimStream(std::shared_ptr<SimConnection> connection, std::shared_ptr<
 
 SimStream::~SimStream() {
   if (!end_->end_sent || !end_->end_received) reset();
+  end_->window.give_back(connection_->tuning_[side_]);
   connection_->ends_.erase({id_, side_});
 }
 
@@ -131,11 +143,14 @@ Task<Result<std::size_t>> SimStream::read_some(MutableByteView out) {
       end_->offset = 0;
     }
   }
-  end_->uncredited_read += done;
-  if (connection_->network_ != nullptr &&
-      end_->uncredited_read >= connection_->network_->options().stream_window / 2) {
-    to_other_end(control_size, [credit = std::exchange(end_->uncredited_read, 0)](SimStreamEnd& other) {
-      other.uncredited_sent -= std::min(credit, other.uncredited_sent);
+  if (connection_->network_ == nullptr) co_return done;
+  const SimNetwork& network = *connection_->network_;
+  const std::uint32_t grant =
+      end_->window.read(network.scheduler_.now(), static_cast<std::uint32_t>(done), connection_->round_trip(),
+                        network.options().stream_window, connection_->tuning_[side_]);
+  if (grant > 0) {
+    to_other_end(control_size, [grant](SimStreamEnd& other) {
+      other.send_window += grant;
       other.writable.pulse();
     });
   }
@@ -148,16 +163,16 @@ Task<Result<void>> SimStream::write(ByteView data) {
     if (end_->broken) co_return fail(*end_->broken);
     if (connection_->network_ == nullptr) co_return fail(ErrorCode::closed, "the network is gone");
     const SimOptions& options = connection_->network_->options();
-    if (end_->uncredited_sent >= options.stream_window) {
+    if (end_->send_window == 0) {
       co_await end_->writable.wait();
       continue;
     }
-    const std::size_t count =
-        std::min({data.size(), options.segment_size, options.stream_window - end_->uncredited_sent});
-    end_->uncredited_sent += count;
+    const std::size_t count = std::min({data.size(), options.segment_size, end_->send_window});
+    end_->send_window -= count;
     auto segment = std::make_shared<Bytes>(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(count));
     to_other_end(count, [segment](SimStreamEnd& other) {
       if (other.broken) return;
+      other.window.arrived(static_cast<std::uint32_t>(segment->size()));
       other.received.push_back(std::move(*segment));
       other.readable.pulse();
     });

@@ -12,24 +12,30 @@
 #include "net/async/event.h"
 #include "net/host/host.h"
 #include "net/host/stream.h"
+#include "net/mux/receive_window.h"
 
 namespace testudo::net {
 
 class SimNetwork;
 class SimHost;
 
-// One end of a stream. Bytes travel as segments; credit for what was read travels back when half a window
-// is due, so that short exchanges need none.
+// One end of a stream. Bytes travel as segments; credit for what was read travels back by the rules of a
+// Yamux window, so that short exchanges need none and long links fill.
 struct SimStreamEnd {
-  explicit SimStreamEnd(Scheduler& scheduler) : opened(scheduler), readable(scheduler), writable(scheduler) {}
+  SimStreamEnd(Scheduler& scheduler, std::uint32_t initial_window)
+      : window(initial_window),
+        send_window(initial_window),
+        opened(scheduler),
+        readable(scheduler),
+        writable(scheduler) {}
 
   std::deque<Bytes> received;
   std::size_t offset = 0;  // read of received.front()
   bool end_received = false;
   bool end_sent = false;
   std::optional<Error> broken;
-  std::size_t uncredited_sent = 0;
-  std::size_t uncredited_read = 0;
+  ReceiveWindow window;
+  std::size_t send_window;
   Event opened;
   Event readable;
   Event writable;
@@ -64,12 +70,15 @@ class SimConnection : public std::enable_shared_from_this<SimConnection> {
 
   std::shared_ptr<SimStreamEnd> end(std::uint64_t id, int side) const;
   void accept(int side, std::uint64_t id, const std::string& protocol);
+  std::shared_ptr<SimStreamEnd> new_end(std::uint64_t id, int side);
+  Duration round_trip() const;
 
   SimNetwork* network_;  // nothing once the network is gone
   SimHost* hosts_[2];
   bool open_[2] = {true, true};
   TimePoint last_arrival_[2]{};
   Traffic* traffic_[2];  // each side's account with the other
+  ReceiveWindow::Budget tuning_[2];
   std::uint64_t next_stream_ = 0;
   std::map<EndKey, std::weak_ptr<SimStreamEnd>> ends_;
 };

@@ -93,7 +93,7 @@ struct Reader {
       lent = false;
     }
     buffer.assign(1 + rng.below(5000), 0xee);
-    if (const std::size_t size = stream->take(buffer); size > 0) {
+    if (const std::size_t size = stream->take({}, buffer); size > 0) {
       append(got, ByteView(buffer).first(size));
     } else {
       stream->set_target(buffer);

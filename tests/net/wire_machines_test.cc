@@ -255,7 +255,7 @@ TEST_CASE("yamux frames are those of js-libp2p") {
   REQUIRE(listener.receive({}, hex(wire["dataHello"].get<std::string>())).has_value());
   REQUIRE(listener.receive({}, hex(wire["fin"].get<std::string>())).has_value());
   Bytes out(10);
-  CHECK(other.inbound[0]->take(out) == 5);
+  CHECK(other.inbound[0]->take({}, out) == 5);
   CHECK(as_text(ByteView(out).first(5)) == "hello");
   CHECK(other.inbound[0]->read_closed());
   REQUIRE(listener.receive({}, hex(wire["ping7"].get<std::string>())).has_value());
@@ -275,7 +275,7 @@ TEST_CASE("a yamux sender stops at its window, and the receiver's grants let it 
   std::size_t total = 0;
   TimePoint now{1s};
   while (total < data.size()) {
-    const std::size_t size = b.inbound[0]->take(out);
+    const std::size_t size = b.inbound[0]->take({}, out);
     REQUIRE((size > 0 || !b.out.empty()));
     total += size;
     now += 1s;
@@ -389,7 +389,7 @@ TEST_CASE("yamux survives random frames in random pieces, resets in every state 
         (*opened)->release();
       }
       for (auto& stream : frames.inbound) {
-        if (!out.empty()) stream->take(out);
+        if (!out.empty()) stream->take({}, out);
         if (rng.below(20) == 0) stream->close_write();
         if (rng.below(40) == 0) stream->reset();
         if (rng.below(40) == 0) stream->release();
