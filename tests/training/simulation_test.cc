@@ -1,7 +1,6 @@
 // The simulator: its checkers catch lies, its runs replay from their seed, faults happen and are survived.
-#include "training/simulation/round_simulation.h"
-
 #include "tests/training/sim_testing.h"
+#include "training/simulation/round_simulation.h"
 
 namespace testudo::training {
 namespace {
@@ -184,21 +183,16 @@ TEST_CASE("checkers catch queues beyond their bounds, members that end early, an
 }
 
 RoundSimulationOptions small(std::uint64_t seed) {
-  return {.swarm = {.founders = 3,
-                    .joiners = 3,
-                    .dimension = 100,
-                    .rounds = 8,
-                    .evaluate_every = 0,
-                    .seed = seed}};
+  return {.swarm = {
+              .founders = 3, .joiners = 3, .dimension = 100, .rounds = 8, .evaluate_every = 0, .seed = seed}};
 }
 
 TEST_CASE("a liar that is taken for honest breaks a property: the checkers see the whole swarm") {
   // It equivocates in round 4 and is banned for it, which must not happen to an honest member.
   SwarmOptions options = small(1).swarm;
   SimSwarm swarm(options);
-  Behaviour lie = equivocate({.run = swarm.manifest().run_id(),
-                              .identity = swarm.member(5).host->identity(),
-                              .from_round = 4});
+  Behaviour lie = equivocate(
+      {.run = swarm.manifest().run_id(), .identity = swarm.member(5).host->identity(), .from_round = 4});
   lie.name.clear();  // so it counts as honest, but for its host
   swarm.member(5).behaviour = lie;
   swarm.start_all();
