@@ -55,8 +55,10 @@ Result<void> read_peer(protozero::pbf_reader reader, std::vector<PeerAddress>& i
       const ByteView bytes = view_of(reader.get_view());
       if (peer.addresses.size() >= Message::max_addresses) continue;
       auto address = Multiaddr::from_bytes(bytes);
-      // js-libp2p appends /p2p/<id> to some.
-      if (address && !address->empty()) peer.addresses.push_back(address->without_peer_id());
+      if (!address) continue;
+      // js-libp2p appends /p2p/<id> to some; nothing but that says who and not where.
+      *address = address->without_peer_id();
+      if (!address->empty()) peer.addresses.push_back(std::move(*address));
     } else {
       reader.skip();
     }

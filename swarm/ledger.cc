@@ -175,6 +175,8 @@ Result<void> Ledger::remember_entered(Position position) {
 }
 
 Result<void> Ledger::remember_vote(const Outcome& outcome, std::vector<net::Storage::Entry> more) {
+  // What could not be read back would make the whole ledger unreadable after a restart.
+  TRY_VOID(outcome.check());
   if (voted_) {
     const Position before{voted_->round, voted_->attempt};
     const Position now{outcome.round, outcome.attempt};

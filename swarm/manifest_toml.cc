@@ -7,6 +7,9 @@
 #include <type_traits>
 
 #define TOML_EXCEPTIONS 0
+// The library asserts before it looks ("[|run]" is enough); behind the assertion it finds the same error
+// itself.
+#define TOML_ASSERT(expression) static_assert(true)
 #include <toml++/toml.h>
 
 #include "crypto/base/encoding.h"

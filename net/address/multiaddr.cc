@@ -139,6 +139,11 @@ std::string value_to_text(const ProtocolInfo& info, ByteView value) {
   return {};
 }
 
+// An address ends in at most one peer id: what is left without it is where, not who.
+bool repeats_peer(const std::vector<Multiaddr::Component>& before, Multiaddr::Protocol next) {
+  return next == Multiaddr::Protocol::p2p && !before.empty() && before.back().protocol == next;
+}
+
 }  // namespace
 
 Result<Multiaddr> Multiaddr::from_text(std::string_view text) {
@@ -168,6 +173,7 @@ Result<Multiaddr> Multiaddr::from_text(std::string_view text) {
     }
     auto value = value_from_text(*info, value_text);
     if (!value) return bad(value.error().message);
+    if (repeats_peer(address.components_, info->protocol)) return bad("two peer ids, one behind the other");
     address.components_.push_back({info->protocol, *std::move(value)});
   }
   if (address.empty()) return bad("is empty");
@@ -204,6 +210,9 @@ Result<Multiaddr> Multiaddr::from_bytes(ByteView bytes) {
     if (size > bytes.size()) return truncated();
     const ByteView value = bytes.first(static_cast<std::size_t>(size));
     TRY_VOID(check_value(*info, value));
+    if (repeats_peer(address.components_, info->protocol)) {
+      return fail(ErrorCode::protocol, "multiaddr: two peer ids, one behind the other");
+    }
     address.components_.push_back({info->protocol, testudo::to_bytes(value)});
     bytes = bytes.subspan(value.size());
   }

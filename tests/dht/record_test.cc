@@ -100,6 +100,12 @@ TEST_CASE("DHT messages come back, and garbage is refused without harm") {
   REQUIRE(back.has_value());
   CHECK(back->encode() == encoded);
   CHECK(back->closer[0].addresses.size() == 2);
+  // An address that says who and not where is left out.
+  Message nowhere = message;
+  nowhere.closer[0].addresses.push_back(Multiaddr().with_peer_id(message.closer[0].id));
+  back = Message::decode(nowhere.encode());
+  REQUIRE(back.has_value());
+  CHECK(back->closer[0].addresses.size() == 2);
   for (int i = 0; i < 20'000; ++i) {
     Bytes changed = encoded;
     for (std::uint64_t flips = 1 + rng.below(4); flips > 0; --flips) {
@@ -111,6 +117,21 @@ TEST_CASE("DHT messages come back, and garbage is refused without harm") {
   }
   message.closer.resize(Message::max_peers + 1, message.closer[0]);
   CHECK(Message::decode(message.encode()).error().code == ErrorCode::limit);
+}
+
+TEST_CASE("a manifest stands under one key only") {
+  ManifestValidator validator;
+  const Bytes value = to_bytes("a manifest");
+  const std::string key = ManifestValidator::key_of(value);
+  CHECK(validator.validate(key, value, now).has_value());
+  std::string shouted = key;
+  for (char& c : shouted) {
+    if (c >= 'a' && c <= 'f' && &c >= &shouted[ManifestValidator::prefix.size()])
+      c = static_cast<char>(c - 'a' + 'A');
+  }
+  REQUIRE(shouted != key);
+  CHECK_FALSE(validator.validate(shouted, value, now).has_value());
+  CHECK_FALSE(validator.validate(key, to_bytes("another"), now).has_value());
 }
 
 TEST_CASE("times are written as js-libp2p reads them") {

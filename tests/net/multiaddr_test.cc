@@ -41,6 +41,13 @@ TEST_CASE("a malformed multiaddr is refused with a reason") {
     REQUIRE_FALSE(address.has_value());
     CHECK(address.error().code == ErrorCode::invalid_argument);
   }
+  // Without its peer id an address says where and nothing of whom.
+  const auto id = crypto::KeyPair::from_seed(Digest{1}).peer_id();
+  Multiaddr twice = Multiaddr::from_text("/ip4/1.2.3.4/tcp/1")->with_peer_id(id);
+  CHECK_FALSE(Multiaddr::from_text(twice.to_text() + "/p2p/" + id.to_text()).has_value());
+  Bytes bytes = twice.to_bytes();
+  append(bytes, Multiaddr::from_text("/p2p/" + id.to_text())->to_bytes());
+  CHECK(Multiaddr::from_bytes(bytes).error().code == ErrorCode::protocol);
   CHECK(Multiaddr::from_bytes(*from_hex("047f00000106")).error().code == ErrorCode::protocol);
   CHECK(Multiaddr::from_bytes(*from_hex("36ff01")).error().code == ErrorCode::protocol);
   CHECK(Multiaddr::from_bytes(*from_hex("7f")).error().code == ErrorCode::protocol);

@@ -197,6 +197,10 @@ TEST_CASE_FIXTURE(Fixture,
                   "a member signs one outcome for an attempt and never goes back to an earlier one") {
   auto ledger = open();
   const Outcome vote = next_outcome(ledger->chain(), run);
+  // One that could not be read back would make the ledger unreadable.
+  Outcome unreadable = vote;
+  unreadable.round = RoundNumber(0);
+  CHECK_FALSE(ledger->remember_vote(unreadable).has_value());
   REQUIRE(ledger->remember_vote(vote).has_value());
   CHECK(ledger->remember_vote(vote).has_value());
   const Outcome other = next_outcome(ledger->chain(), run, OutcomeKind::voided);

@@ -1,0 +1,58 @@
+// What members say in the phases of a round, and the training state that they hand to newcomers.
+#include "training/round/payloads.h"
+
+#include <cmath>
+
+#include "tests/fuzz/fuzz.h"
+#include "training/round/state.h"
+
+namespace testudo::fuzz {
+namespace {
+
+using namespace training;
+
+constexpr std::size_t parameter_count = 9;
+
+void run(ByteView input) {
+  check_one_encoding<CommitPayload>(input);
+  check_one_encoding<ChallengePayload>(input);
+  check_one_encoding<AnswerPayload>(input);
+  check_one_encoding<ReducePayload>(input);
+  if (const auto commit = CommitPayload::decode(input)) {
+    TESTUDO_CHECK(commit->parts.size() <= part_limit && commit->applications.size() <= application_limit &&
+                  commit->accusations.size() <= accusation_limit && std::isfinite(commit->loss));
+  }
+  if (const auto answer = AnswerPayload::decode(input); answer && !answer->parts.empty()) {
+    TESTUDO_CHECK(answer->find(answer->parts[0].first) == &answer->parts[0].second);
+  }
+  if (const auto state = TrainingState::decode(input, parameter_count)) {
+    TESTUDO_CHECK(equal(state->encode(), input) && input.size() <= TrainingState::max_bytes(parameter_count));
+    for (const float value : state->parameters) TESTUDO_CHECK(std::isfinite(value));
+  }
+}
+
+std::vector<Bytes> seeds() {
+  using swarm::PhaseKey, swarm::PhaseMessage;
+  const PhaseKey phase{swarm::RoundNumber(3), swarm::Attempt(0), swarm::Phase::commit};
+  CommitPayload commit;
+  commit.parts = {Digest{1}, Digest{2}};
+  commit.samples = 64;
+  commit.loss = 2.5F;
+  commit.applications = {{key(3).peer_id(), true}};
+  commit.accusations = {swarm::Equivocation::between(PhaseMessage::sign({}, phase, Bytes{1}, key(1)),
+                                                     PhaseMessage::sign({}, phase, Bytes{2}, key(1)))};
+  const ChallengePayload challenge{{{PartIndex(2), key(1).peer_id()}}, {PartIndex(0), PartIndex(300)}};
+  const AnswerPayload answer{{{PartIndex(0), Bytes(20, 1)}, {PartIndex(7), {}}}};
+  const ReducePayload reduce{{{PartIndex(0), Digest{5}}, {PartIndex(1), std::nullopt}}};
+  const TrainingState state{swarm::RoundNumber(4), std::vector<float>(parameter_count, 1.5F),
+                            std::vector<float>(parameter_count, 0.1F),
+                            std::vector<float>(parameter_count, -2)};
+  const TrainingState first{swarm::RoundNumber(0), std::vector<float>(parameter_count, 0), {}, {}};
+  return {commit.encode(), CommitPayload{}.encode(), challenge.encode(), answer.encode(),
+          reduce.encode(), state.encode(),           first.encode()};
+}
+
+const Registered target({"payloads", run, seeds, 2});
+
+}  // namespace
+}  // namespace testudo::fuzz
