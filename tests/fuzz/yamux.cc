@@ -40,7 +40,7 @@ struct End : Yamux::Output, Yamux::Events {
   }
 
   // As a connection does: what a reader waits for goes straight to it, the rest through receive().
-  Result<void> receive(net::TimePoint now, ByteView bytes) {
+  Result<void> receive(ByteView bytes) {
     const std::size_t head_size = std::min(session.head_size(), bytes.size());
     const MutableByteView target = session.direct_target(bytes.first(head_size), bytes.size() - head_size);
     if (target.empty()) return session.receive(now, bytes);
@@ -59,7 +59,7 @@ struct End : Yamux::Output, Yamux::Events {
       got.resize(filled);
       targets.erase(waiting);
     } else if (size > 0) {
-      got.resize(stream.take(got));
+      got.resize(stream.take(now, got));
       TESTUDO_CHECK(got.size() <= size);
     }
     taken[stream.id()] += got.size();
@@ -83,6 +83,7 @@ struct End : Yamux::Output, Yamux::Events {
 
   Bytes out;
   bool room = true;
+  net::TimePoint now{1s};
   Streams streams;  // inbound and our own
   std::map<std::uint32_t, std::uint64_t> sent, granted, taken;
   std::map<std::uint32_t, Bytes> targets;
@@ -103,7 +104,6 @@ void stranger(Script& script) {
   constexpr Yamux::Limits limits{
       .max_inbound = 8, .max_outbound = 8, .max_unacknowledged = 6, .max_half_closed = 4};
   End end(script.flag() ? Yamux::Role::listener : Yamux::Role::dialler, limits);
-  net::TimePoint now{1s};
   std::uint64_t granted_to_us = 0;  // to all streams together: an upper bound
   bool alive = true;
   while (alive && !script.done()) {
@@ -118,13 +118,13 @@ void stranger(Script& script) {
         const auto id = static_cast<std::uint32_t>(script.below(24));
         const auto length = static_cast<std::uint32_t>(script.number(2) << script.below(8));
         if (type == 1) granted_to_us += length;
-        alive = end.receive(now, frame(type, flags, id, length)).has_value();
+        alive = end.receive(frame(type, flags, id, length)).has_value();
         break;
       }
       case 3: {
         const ByteView raw = script.bytes(script.below(64));
         granted_to_us += raw.size() / 4 * std::uint64_t{0xffffffff};  // whatever it was
-        alive = end.receive(now, raw).has_value();
+        alive = end.receive(raw).has_value();
         break;
       }
       case 4:
@@ -154,10 +154,10 @@ void stranger(Script& script) {
         if (end.room) end.session.pump();
         break;
       case 11:
-        now += std::chrono::milliseconds(script.number(2));
+        end.now += std::chrono::milliseconds(script.number(2));
         break;
       case 12:
-        end.session.ping(now);
+        end.session.ping(end.now);
         break;
       case 13:
         if (stream != nullptr) {
@@ -186,7 +186,6 @@ void stranger(Script& script) {
 
 struct Pair {
   End dialler{Yamux::Role::dialler}, listener{Yamux::Role::listener};
-  net::TimePoint now{1s};
   std::map<std::uint32_t, std::size_t> read;  // at the listener
   std::map<std::uint32_t, Bytes> written;     // at the dialler, lives until the end
 
@@ -195,7 +194,7 @@ struct Pair {
     size = std::min(size, piece.size());
     from.out.assign(piece.begin() + static_cast<std::ptrdiff_t>(size), piece.end());
     piece.resize(size);
-    TESTUDO_CHECK(to.receive(now, piece).has_value());
+    TESTUDO_CHECK(to.receive(piece).has_value());
     for (const auto& [id, bytes] : from.sent) TESTUDO_CHECK(bytes <= to.may_receive(id));
   }
   std::size_t read_some(YamuxStream& stream, std::size_t size) {
@@ -238,7 +237,8 @@ void friends(Script& script) {
         if (pair.dialler.room) pair.dialler.session.pump();
         break;
       case 5:
-        pair.now += std::chrono::milliseconds(script.below(256));
+        pair.listener.now += std::chrono::milliseconds(script.below(256));
+        pair.dialler.now = pair.listener.now;
         break;
       case 6:
         if (!pair.listener.streams.empty()) {
@@ -249,7 +249,7 @@ void friends(Script& script) {
         }
         break;
       default:
-        pair.listener.session.ping(pair.now);
+        pair.listener.session.ping(pair.listener.now);
     }
   }
   // Let everything arrive.
