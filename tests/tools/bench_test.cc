@@ -76,6 +76,23 @@ TEST_CASE("connections and streams stand beside plain TCP") {
   }
 }
 
+TEST_CASE("puts and gets stand beside round trips") {
+  const auto names = rows_of({"dht"});
+  for (const char* name : {"put", "get", "get p50", "get cpu", "memory"}) {
+    CAPTURE(name);
+    CHECK(names.contains(std::string("dht/8 nodes/") + name));
+  }
+}
+
+TEST_CASE("rounds stand beside the floor of their bytes, phase by phase") {
+  const auto names = rows_of({"round", "--rule", "centered_clip"});
+  for (const char* name : {"all-reduce", "all-reduce, floor", "whole", "phase commit", "phase gather", "cpu",
+                           "sent by a member", "peak memory of a member"}) {
+    CAPTURE(name);
+    CHECK(names.contains(std::string("round/centered_clip/int8/1 MiB x 3/") + name));
+  }
+}
+
 TEST_CASE("what it cannot measure is wrong usage") {
   ProcessTest test;
   CHECK(test.run({"bench", "fly"})->exit_code() == 2);

@@ -6,6 +6,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "crypto/merkle.h"
 #include "crypto/rng.h"
 #include "tools/bench/memory.h"
 #include "tools/bench/suites.h"
@@ -80,8 +81,8 @@ void add_crypto(const Options& options, Report& report, std::size_t size) {
   std::vector<float> source(size / sizeof(float), 1.0F);
   const auto seconds = time_in_turns(
       options.repeat(9),
-      {[&] { keep(read_all(source)); }, [&] { keep(crypto::blake2b(plain)); },
-       [&] { keep(crypto::sha256(plain)); },
+      {[&] { keep(read_all(source)); }, [&] { keep(crypto::tree_hash(plain)); },
+       [&] { keep(crypto::blake2b(plain)); }, [&] { keep(crypto::sha256(plain)); },
        [&] {
          for (std::size_t i = 0; i < frames; ++i) aead.seal(i, {}, plain_frame(i), sealed_frame(i));
        },
@@ -91,7 +92,8 @@ void add_crypto(const Options& options, Report& report, std::size_t size) {
          }
        }});
   const double read = rate(seconds[0], size).median;
-  constexpr std::array names = {"hash/blake2b", "hash/sha256", "aead/seal 64 KiB", "aead/open 64 KiB"};
+  constexpr std::array names = {"hash/tree", "hash/blake2b", "hash/sha256", "aead/seal 64 KiB",
+                                "aead/open 64 KiB"};
   for (std::size_t i = 0; i < names.size(); ++i) {
     report.add({std::string("codec/") + names[i],
                 rate(seconds[i + 1], size),

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "crypto/hash.h"
+#include "crypto/merkle.h"
 #include "tools/bench/machine.h"
 #include "tools/bench/round_groups.h"
 #include "tools/bench/suites.h"
@@ -31,7 +31,7 @@ double hash_seconds(const Shape& shape, double bytes_per_second) {
 // Bytes a second that one core hashes as parts are hashed.
 double measure_hash() {
   const Bytes data(std::size_t{4} << 20, 1);
-  const auto seconds = time_in_turns(5, {[&] { keep(crypto::blake2b(data)); }});
+  const auto seconds = time_in_turns(5, {[&] { keep(crypto::tree_hash(data)); }});
   return static_cast<double>(data.size()) / seconds[0].median;
 }
 
@@ -100,7 +100,7 @@ Result<void> add_shape(const Options& options, Report& report, const Shape& shap
                 tools::bytes_text(available_bytes()) + " are free");
     return {};
   }
-  const std::size_t turns = options.repeat(5);
+  const std::size_t turns = options.repeat(shape.mebibytes < 64 ? 7 : 3);
   Yardsticks beside;
   beside.hash_speed = measure_hash();
   spdlog::info("{}: the floor", name_of(shape));
@@ -140,10 +140,14 @@ Result<void> run_round(const Options& options, Report& report) {
   if (sizes.empty()) {
     sizes = options.quick ? std::vector<std::size_t>{1}
             : options.all ? std::vector<std::size_t>{4, 64, 256}
-                          : std::vector<std::size_t>{4, 64};
+                          : std::vector<std::size_t>{4, 64};  // what takes minutes
   }
   auto members = options.members;
-  if (members.empty()) members = options.quick ? std::vector<std::size_t>{3} : std::vector<std::size_t>{4, 8};
+  if (members.empty()) {
+    members = options.quick ? std::vector<std::size_t>{3}
+              : options.all ? std::vector<std::size_t>{4, 8}
+                            : std::vector<std::size_t>{4};
+  }
   auto rules = options.rules;
   if (rules.empty()) rules = {"mean", "centered_clip"};
   auto codecs = options.codecs;

@@ -16,7 +16,8 @@ struct Suite {
   Result<void> (*run)(const bench::Options&, bench::Report&);
 };
 constexpr std::array suites = {Suite{"codec", bench::run_codec}, Suite{"clip", bench::run_clip},
-                               Suite{"net", bench::run_net}, Suite{"round", bench::run_round}};
+                               Suite{"net", bench::run_net}, Suite{"dht", bench::run_dht},
+                               Suite{"round", bench::run_round}};
 
 struct BenchArguments {
   std::vector<std::string> chosen;
