@@ -105,7 +105,7 @@ Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
     }
     // Small frames that wait together leave in one write.
     Bytes batch;
-    std::shared_ptr<const Bytes> blob;
+    Blob blob;
     std::deque<Frame> taken;
     while (!peer->queue.empty() && !blob && batch.size() < 64 * 1024) {
       Frame frame = std::move(peer->queue.front());
@@ -176,7 +176,7 @@ Task<Result<void>> read_growing(Stream& stream, std::size_t length, Bytes& out) 
 
 struct ReceivedFrame {
   Bytes header;
-  Bytes blob;
+  Buffer blob;
 };
 
 Task<Result<std::optional<ReceivedFrame>>> read_frame(Stream& stream, Links::Limits limits) {
@@ -189,7 +189,10 @@ Task<Result<std::optional<ReceivedFrame>>> read_frame(Stream& stream, Links::Lim
   auto blob_length = co_await read_length(stream, limits.blob_bytes);
   if (!blob_length) co_return fail(std::move(blob_length).error());
   if (!blob_length->has_value()) co_return fail(ErrorCode::protocol, "stream ended within a frame");
-  auto blob = co_await read_growing(stream, **blob_length, frame.blob);
+  // Whole at once, straight from the cipher: a buffer takes memory as bytes arrive, not as lengths are
+  // claimed.
+  frame.blob = Buffer(**blob_length);
+  auto blob = co_await net::read_exactly(stream, frame.blob);
   if (!blob) co_return fail(std::move(blob).error());
   co_return std::optional<ReceivedFrame>(std::move(frame));
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "crypto/base/buffer.h"
 #include "net/async/task_group.h"
 #include "net/host/host.h"
 #include "net/messages/misbehaviour.h"
@@ -27,9 +28,9 @@ class Links {
   };
   struct Frame {
     std::shared_ptr<const Bytes> header;
-    std::shared_ptr<const Bytes> blob;  // may be null
+    Blob blob;  // may be null
   };
-  using Handler = std::function<void(const PeerId& from, Bytes header, Bytes blob)>;
+  using Handler = std::function<void(const PeerId& from, Bytes header, Buffer blob)>;
   // The greatest header that is read from this peer, at most the limit; 0 refuses its streams.
   using Gate = std::function<std::size_t(const PeerId& from)>;
 

@@ -53,7 +53,7 @@ struct Download {
   std::size_t fetching_leaves = 0;
   std::vector<Digest> leaves;
 
-  Bytes state;
+  Buffer state;
   std::deque<std::uint64_t> wanted;  // chunks that nobody is asked for
   std::uint64_t missing = 0;         // chunks that are not here yet
 
@@ -109,7 +109,7 @@ Task<Result<LeafList>> fetch_leaves(Download& download, const Donor& donor) {
 void start_chunks(Download& download, LeafList list) {
   download.have_leaves = true;
   download.leaves = std::move(list.leaves);
-  download.state.resize(list.size);
+  download.state = Buffer(list.size);
   download.missing = download.leaves.size();
   for (std::uint64_t i = 0; i < download.missing; ++i) download.wanted.push_back(i);
   if (download.missing == 0) download.over.set();
@@ -143,7 +143,7 @@ Task<Result<void>> fetch_chunk(Download& download, const Donor& donor, std::uint
   if (reply->chunk.size() != size || crypto::tree_hash(reply->chunk) != download.leaves[index]) {
     co_return fault(donor, "chunk " + std::to_string(index) + " does not match its leaf");
   }
-  std::ranges::copy(reply->chunk, download.state.begin() + static_cast<std::ptrdiff_t>(at));
+  std::ranges::copy(reply->chunk, download.state.data() + at);
   co_return Result<void>{};
 }
 
@@ -178,8 +178,8 @@ Task<void> work(Download& download, Donor& donor, bool first) {
 
 }  // namespace
 
-Task<Result<Bytes>> download_state(net::Host& host, std::vector<PeerId> donor_ids, RunId run, Digest root,
-                                   std::size_t max_bytes) {
+Task<Result<Buffer>> download_state(net::Host& host, std::vector<PeerId> donor_ids, RunId run, Digest root,
+                                    std::size_t max_bytes) {
   std::set<PeerId> seen{host.id()};
   std::deque<Donor> donors;  // stays put: the workers refer to them
   for (const PeerId& id : donor_ids) {

@@ -106,7 +106,7 @@ struct SyncServer::Core {
     co_return net::pack(reply);
   }
 
-  std::shared_ptr<Leaves> leaves_of(const Digest& root, std::shared_ptr<const Bytes> bytes) {
+  std::shared_ptr<Leaves> leaves_of(const Digest& root, Blob bytes) {
     for (const auto& entry : kept) {
       if (entry->root == root) return entry;
     }
@@ -118,8 +118,7 @@ struct SyncServer::Core {
     return entry;
   }
 
-  static Task<void> compute(net::Scheduler& scheduler, std::shared_ptr<Leaves> entry,
-                            std::shared_ptr<const Bytes> bytes) {
+  static Task<void> compute(net::Scheduler& scheduler, std::shared_ptr<Leaves> entry, Blob bytes) {
     auto digests = co_await net::offload(scheduler, [bytes] { return state_leaves(*bytes); });
     entry->digests = std::move(digests);
     entry->ready.set();

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "crypto/base/buffer.h"
 #include "crypto/base/result.h"
 #include "net/async/task.h"
 #include "net/host/host.h"
@@ -26,7 +27,7 @@ Digest state_root(std::uint64_t size, std::span<const Digest> leaves);
 class SyncServer {
  public:
   // `state` gives the bytes of the state with that root if this member still has it.
-  using StateSource = std::function<std::shared_ptr<const Bytes>(const Digest& root)>;
+  using StateSource = std::function<Blob(const Digest& root)>;
   // Host and ledger outlive it.
   SyncServer(net::Host& host, const RunId& run, const Ledger& ledger, StateSource state);
   ~SyncServer();
@@ -51,7 +52,7 @@ net::Task<Result<std::uint64_t>> catch_up(net::Host& host, PeerId donor, RunId r
 // The state with `root`, chunks spread over all donors that have it. A donor that lacks it, sends a wrong
 // chunk or takes longer than ten seconds for one is dropped; the rest go on. Errors name what each donor did
 // wrong.
-net::Task<Result<Bytes>> download_state(net::Host& host, std::vector<PeerId> donors, RunId run, Digest root,
-                                        std::size_t max_bytes);
+net::Task<Result<Buffer>> download_state(net::Host& host, std::vector<PeerId> donors, RunId run, Digest root,
+                                         std::size_t max_bytes);
 
 }  // namespace testudo::swarm

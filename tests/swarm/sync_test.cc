@@ -18,9 +18,9 @@ net::Task<void> store(net::Task<T> task, std::optional<T>& out) {
   out.emplace(co_await task);
 }
 
-Bytes random_state(std::size_t size) {
+Buffer random_state(std::size_t size) {
   crypto::SeededRng rng(std::uint64_t{11});
-  Bytes state(size);
+  Buffer state(size);
   rng.fill(state);
   return state;
 }
@@ -32,7 +32,7 @@ struct Swarm {
     std::unique_ptr<net::MemoryStorage> storage = std::make_unique<net::MemoryStorage>();
     std::unique_ptr<Ledger> ledger;
     std::unique_ptr<SyncServer> server;
-    std::shared_ptr<const Bytes> state;
+    Blob state;
   };
 
   std::vector<KeyPair> keys = make_keys(3);
@@ -55,7 +55,7 @@ struct Swarm {
     }
     return node;
   }
-  void serve(Node& node, std::shared_ptr<const Bytes> state = nullptr) {
+  void serve(Node& node, Blob state = nullptr) {
     node.state = std::move(state);
     node.server = std::make_unique<SyncServer>(node.host, run, *node.ledger, [&node](const Digest& root) {
       return node.state && state_root(*node.state) == root ? node.state : nullptr;
@@ -78,7 +78,7 @@ struct Swarm {
 };
 
 // Serves what it likes: answers chunk requests with the right length and wrong bytes.
-net::Task<Result<Bytes>> wrong_chunks(std::shared_ptr<const Bytes> state, Bytes message) {
+net::Task<Result<Bytes>> wrong_chunks(Blob state, Bytes message) {
   const auto request = net::unpack<sync::Request>(message);
   if (!request) co_return fail(request.error());
   if (request->kind == static_cast<std::uint8_t>(sync::Kind::leaves)) {
@@ -87,18 +87,18 @@ net::Task<Result<Bytes>> wrong_chunks(std::shared_ptr<const Bytes> state, Bytes 
   co_return net::pack(sync::ChunkReply{0, Bytes(state_chunk_bytes, 0xee)});
 }
 
-net::Task<Result<Bytes>> wrong_leaves(std::shared_ptr<const Bytes> state, Bytes) {
+net::Task<Result<Bytes>> wrong_leaves(Blob state, Bytes) {
   auto leaves = state_leaves(*state);
   leaves.front()[0] ^= 1;
   co_return net::pack(sync::LeavesReply{0, state->size(), leaves});
 }
 
-net::Task<Result<Bytes>> huge(std::shared_ptr<const Bytes>, Bytes) {
+net::Task<Result<Bytes>> huge(Blob, Bytes) {
   co_return net::pack(sync::LeavesReply{0, std::uint64_t{1} << 62, {}});
 }
 
-using Liar = net::Task<Result<Bytes>> (*)(std::shared_ptr<const Bytes>, Bytes);
-net::Service lie(net::Host& host, std::shared_ptr<const Bytes> state, Liar liar) {
+using Liar = net::Task<Result<Bytes>> (*)(Blob, Bytes);
+net::Service lie(net::Host& host, Blob state, Liar liar) {
   return net::serve(host, sync::protocol, sync::max_request, 10s,
                     [state, liar](PeerId, Bytes message) { return liar(state, std::move(message)); });
 }
@@ -110,9 +110,9 @@ bool mentions(const Error& error, const PeerId& peer) {
 }  // namespace
 
 TEST_CASE("a state's root fixes its bytes and its size") {
-  const Bytes state = random_state(state_chunk_bytes * 2 + 5);
+  const Buffer state = random_state(state_chunk_bytes * 2 + 5);
   CHECK(state_leaves(state).size() == 3);
-  Bytes other = state;
+  Bytes other = to_bytes(state);
   other.back() ^= 1;
   CHECK(state_root(other) != state_root(state));
   CHECK(state_root(state.size() - 1, state_leaves(state)) != state_root(state));
@@ -122,7 +122,7 @@ TEST_CASE("a state's root fixes its bytes and its size") {
 TEST_CASE_FIXTURE(
     Swarm,
     "a newcomer gets the exact bytes though one donor lies, one dies halfway and one lacks the state") {
-  const auto state = std::make_shared<const Bytes>(random_state(40 * state_chunk_bytes + 1234));
+  const auto state = std::make_shared<const Buffer>(random_state(40 * state_chunk_bytes + 1234));
   const Digest root = state_root(*state);
   // Uplinks of 2 MB/s: long enough for somebody to die meanwhile.
   for (int i = 0; i < 5; ++i) add_node({.upload = 2e6});
@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(
 
   std::vector<PeerId> donors;
   for (int i = 0; i < 5; ++i) donors.push_back(nodes[static_cast<std::size_t>(i)].host.id());
-  std::optional<Result<Bytes>> out;
+  std::optional<Result<Buffer>> out;
   tasks.spawn(store(download_state(newcomer.host, donors, run, root, 64 << 20), out));
   REQUIRE(scheduler.run_for([&] { return newcomer.host.traffic().bytes_received > state->size() / 2; }, 60s));
   CHECK_FALSE(out.has_value());
@@ -143,7 +143,7 @@ TEST_CASE_FIXTURE(
   network.crash(nodes[2].host);
   REQUIRE(scheduler.run_for([&] { return out.has_value(); }, 60s));
   REQUIRE_MESSAGE(out->has_value(), (*out ? "" : out->error().message));
-  CHECK(**out == *state);
+  CHECK(equal(**out, *state));
   // Spread over the donors: nobody sent all of it, and not much was sent twice.
   CHECK(nodes[0].host.traffic().bytes_sent < state->size() * 3 / 4);
   CHECK(nodes[3].host.traffic().bytes_sent > state->size() / 5);
@@ -151,7 +151,7 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(Swarm, "when no donor is left the error names what each one did wrong") {
-  const auto state = std::make_shared<const Bytes>(random_state(3 * state_chunk_bytes));
+  const auto state = std::make_shared<const Buffer>(random_state(3 * state_chunk_bytes));
   for (int i = 0; i < 6; ++i) add_node();
   const auto a = lie(nodes[0].host, state, wrong_chunks);
   const auto b = lie(nodes[1].host, state, wrong_leaves);
@@ -183,13 +183,13 @@ TEST_CASE_FIXTURE(Swarm, "states of no bytes, one byte and whole chunks arrive a
   add_node();
   add_node();
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, state_chunk_bytes, 2 * state_chunk_bytes}) {
-    const auto state = std::make_shared<const Bytes>(random_state(size));
+    const auto state = std::make_shared<const Buffer>(random_state(size));
     nodes[0].server.reset();
     serve(nodes[0], state);
     const auto result =
         wait(download_state(nodes[1].host, {nodes[0].host.id()}, run, state_root(*state), size));
     REQUIRE(result.has_value());
-    CHECK(*result == *state);
+    CHECK(equal(*result, *state));
   }
 }
 

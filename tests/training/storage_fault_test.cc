@@ -54,7 +54,7 @@ void check_end(SimSwarm& swarm, std::size_t members, const std::vector<Digest>& 
     REQUIRE_MESSAGE(member.ended->has_value(),
                     (member.ended->has_value() ? "" : member.ended->error().message));
     CHECK(member.participant->finished_rounds() == swarm::RoundNumber(rounds));
-    CHECK(member.participant->parameters() == swarm.member(0).participant->parameters());
+    CHECK(std::ranges::equal(member.participant->parameters(), swarm.member(0).participant->parameters()));
     for (const auto& removal : member.removals) CHECK_FALSE(is_ban(removal.fault));
     CHECK(certified(member.storage) == outcomes);
   }

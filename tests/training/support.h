@@ -12,6 +12,7 @@
 #include "crypto/base/vector_unit.h"
 #include "crypto/hash.h"
 #include "crypto/rng.h"
+#include "training/optimizer/sgd.h"
 
 namespace testudo::training {
 
@@ -32,6 +33,18 @@ inline std::string fingerprint(std::span<const float> values) {
 inline std::vector<std::span<const float>> views(const std::vector<std::vector<float>>& parts) {
   return {parts.begin(), parts.end()};
 }
+
+// SGD that steps in place and carries its state along, as a member's rounds do.
+struct SteppingSgd {
+  explicit SteppingSgd(const SgdOptions& options) : optimizer(*make_sgd(options)) {}
+  void step(std::vector<float>& parameters, std::span<const float> gradient, std::uint64_t t) {
+    state.resize(optimizer->state_size(parameters.size()));
+    optimizer->step({.parameters = parameters, .state = state, .gradient = gradient, .step = t},
+                    {.parameters = parameters, .state = state});
+  }
+  std::unique_ptr<const Optimizer> optimizer;
+  std::vector<float> state;
+};
 
 inline constexpr VectorUnit all_units[] = {VectorUnit::baseline, VectorUnit::avx2, VectorUnit::avx512};
 

@@ -49,11 +49,11 @@ TEST_CASE("SGD on contributions reaches the optimum") {
   SyntheticModel model({.dimension = 1000, .noise = 0.2});
   auto x = model.initial_parameters(seed_of(1));
   const auto start = model.evaluate(x);
-  auto sgd = *make_sgd(1000, {.rate = Schedule::constant(0.2), .momentum = 0.5});
+  SteppingSgd sgd({.rate = Schedule::constant(0.2), .momentum = 0.5});
   for (std::uint64_t t = 0; t < 100; ++t) {
     const auto contribution = model.contribution(x, seed_of(static_cast<std::uint8_t>(t)), 16);
     REQUIRE(contribution.has_value());
-    sgd->step(x, contribution->gradient, t);
+    sgd.step(x, contribution->gradient, t);
   }
   const auto end = model.evaluate(x);
   CHECK(end->loss < start->loss / 100);

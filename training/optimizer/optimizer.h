@@ -2,7 +2,7 @@
 // not of the model: every member makes the same step and must end with the same bytes, so it is our own code
 // in reproducible arithmetic, and its state is part of the swarm state that newcomers download.
 //
-// Threads: one owner; callable from any thread, one call at a time.
+// It keeps nothing: its state is a vector like the parameters. Threads: immutable; callable from any thread.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,24 @@
 
 namespace testudo::training {
 
+struct OptimizerInput {
+  std::span<const float> parameters;
+  std::span<const float> state;     // state_size() values; zeros before the first step
+  std::span<const float> gradient;  // as many as parameters, finite
+  std::uint64_t step = 0;           // counts from 0 and selects the learning rate
+};
+struct OptimizerOutput {  // of the input's sizes; may lie where the input lies
+  std::span<float> parameters;
+  std::span<float> state;
+};
+
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // `step` counts from 0 and selects the learning rate. REQUIRES: both spans of the size that the optimizer
-  // was made for; a finite gradient.
-  virtual void step(std::span<float> parameters, std::span<const float> gradient, std::uint64_t step) = 0;
-
-  // What travels to newcomers and is hashed into certificates; its size never changes. Valid until the next
-  // call.
-  virtual std::span<const float> state() const = 0;
-  // corrupt: wrong size or a value that is not finite; the old state then stays.
-  virtual Result<void> set_state(std::span<const float> state) = 0;
+  // What travels to newcomers and is hashed into certificates.
+  virtual std::size_t state_size(std::size_t parameters) const = 0;
+  virtual void step(const OptimizerInput& input, const OptimizerOutput& output) const = 0;
 };
 
 }  // namespace testudo::training

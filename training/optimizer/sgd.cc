@@ -18,81 +18,69 @@ struct StepFactors {
   double rate;
 };
 
-TESTUDO_KERNEL int plain(StepFactors f, const float* __restrict gradient, float* __restrict x,
+TESTUDO_KERNEL int plain(StepFactors f, const float* gradient, const float* x, float* next_x,
                          std::size_t size) {
   for (std::size_t k = 0; k < size; ++k) {
     const auto old = static_cast<double>(x[k]);
     const double g = static_cast<double>(gradient[k]) * f.gradient + f.weight_decay * old;
-    x[k] = static_cast<float>(old - f.rate * g);
+    next_x[k] = static_cast<float>(old - f.rate * g);
   }
   return 0;
 }
 
 template <bool nesterov>
-TESTUDO_KERNEL int with_momentum(StepFactors f, const float* __restrict gradient, float* __restrict momentum,
-                                 float* __restrict x, std::size_t size) {
+TESTUDO_KERNEL int with_momentum(StepFactors f, const float* gradient, const float* momentum, const float* x,
+                                 float* next_momentum, float* next_x, std::size_t size) {
   for (std::size_t k = 0; k < size; ++k) {
     const auto old = static_cast<double>(x[k]);
     const double g = static_cast<double>(gradient[k]) * f.gradient + f.weight_decay * old;
     const auto m = static_cast<float>(f.momentum * static_cast<double>(momentum[k]) + g);
-    momentum[k] = m;
+    next_momentum[k] = m;
     const double update = nesterov ? g + f.momentum * static_cast<double>(m) : static_cast<double>(m);
-    x[k] = static_cast<float>(old - f.rate * update);
+    next_x[k] = static_cast<float>(old - f.rate * update);
   }
   return 0;
 }
 
 class Sgd final : public Optimizer {
  public:
-  Sgd(std::size_t parameter_count, SgdOptions options)
-      : options_(std::move(options)),
-        parameter_count_(parameter_count),
-        momentum_(options_.momentum > 0 ? parameter_count : 0) {}
+  explicit Sgd(SgdOptions options) : options_(std::move(options)) {}
 
-  void step(std::span<float> parameters, std::span<const float> gradient, std::uint64_t step) override {
-    TESTUDO_CHECK(parameters.size() == parameter_count_ && gradient.size() == parameter_count_);
-    const ScopedFloatEnvironment environment;
-    StepFactors factors{1, options_.momentum, options_.weight_decay, options_.rate.rate(step)};
-    if (options_.clip_norm > 0) {
-      const double length = norm(gradient);
-      if (length > options_.clip_norm) factors.gradient = options_.clip_norm / length;
-    }
-    if (momentum_.empty()) {
-      run_widest<plain>(factors, gradient.data(), parameters.data(), parameter_count_);
-    } else if (options_.nesterov) {
-      run_widest<with_momentum<true>>(factors, gradient.data(), momentum_.data(), parameters.data(),
-                                      parameter_count_);
-    } else {
-      run_widest<with_momentum<false>>(factors, gradient.data(), momentum_.data(), parameters.data(),
-                                       parameter_count_);
-    }
+  std::size_t state_size(std::size_t parameters) const override {
+    return options_.momentum > 0 ? parameters : 0;
   }
 
-  std::span<const float> state() const override { return momentum_; }
-
-  Result<void> set_state(std::span<const float> state) override {
-    if (state.size() != momentum_.size()) {
-      return fail(ErrorCode::corrupt, "sgd state: " + std::to_string(state.size()) + " values where " +
-                                          std::to_string(momentum_.size()) + " are expected");
+  void step(const OptimizerInput& in, const OptimizerOutput& out) const override {
+    const std::size_t size = in.parameters.size();
+    TESTUDO_CHECK(in.gradient.size() == size && out.parameters.size() == size);
+    TESTUDO_CHECK(in.state.size() == state_size(size) && out.state.size() == in.state.size());
+    const ScopedFloatEnvironment environment;
+    StepFactors factors{1, options_.momentum, options_.weight_decay, options_.rate.rate(in.step)};
+    if (options_.clip_norm > 0) {
+      const double length = norm(in.gradient);
+      if (length > options_.clip_norm) factors.gradient = options_.clip_norm / length;
     }
-    for (const float value : state) {
-      if (!std::isfinite(value)) return fail(ErrorCode::corrupt, "sgd state: a value is not finite");
+    const float* const gradient = in.gradient.data();
+    const float* const x = in.parameters.data();
+    float* const next_x = out.parameters.data();
+    if (in.state.empty()) {
+      run_widest<plain>(factors, gradient, x, next_x, size);
+    } else if (options_.nesterov) {
+      run_widest<with_momentum<true>>(factors, gradient, in.state.data(), x, out.state.data(), next_x, size);
+    } else {
+      run_widest<with_momentum<false>>(factors, gradient, in.state.data(), x, out.state.data(), next_x, size);
     }
-    momentum_.assign(state.begin(), state.end());
-    return {};
   }
 
  private:
   SgdOptions options_;
-  std::size_t parameter_count_;
-  std::vector<float> momentum_;
 };
 
 bool finite_and_not_negative(double value) { return std::isfinite(value) && value >= 0; }
 
 }  // namespace
 
-Result<std::unique_ptr<Optimizer>> make_sgd(std::size_t parameter_count, const SgdOptions& options) {
+Result<std::unique_ptr<const Optimizer>> make_sgd(const SgdOptions& options) {
   const auto refuse = [](const char* why) {
     return fail(ErrorCode::invalid_argument, std::string("sgd: ") + why);
   };
@@ -101,7 +89,7 @@ Result<std::unique_ptr<Optimizer>> make_sgd(std::size_t parameter_count, const S
   if (options.nesterov && options.momentum == 0) return refuse("nesterov needs momentum");
   if (!finite_and_not_negative(options.weight_decay)) return refuse("weight_decay must be finite and >= 0");
   if (!finite_and_not_negative(options.clip_norm)) return refuse("clip_norm must be finite and >= 0");
-  return std::make_unique<Sgd>(parameter_count, options);
+  return std::make_unique<const Sgd>(options);
 }
 
 }  // namespace testudo::training

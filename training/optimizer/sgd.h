@@ -27,6 +27,6 @@ struct SgdOptions {
 };
 
 // invalid_argument: an option out of its range.
-Result<std::unique_ptr<Optimizer>> make_sgd(std::size_t parameter_count, const SgdOptions& options);
+Result<std::unique_ptr<const Optimizer>> make_sgd(const SgdOptions& options);
 
 }  // namespace testudo::training

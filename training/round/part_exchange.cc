@@ -30,7 +30,7 @@ PartExchange::PartExchange(net::Host& host, std::size_t whole, std::size_t max_p
           [is_member = std::move(is_member)](const swarm::PeerId& from) {
             return is_member(from) ? max_header_bytes : 0;
           },
-          [this](const swarm::PeerId& from, Bytes header, Bytes blob) {
+          [this](const swarm::PeerId& from, Bytes header, Buffer blob) {
             receive(from, std::move(header), std::move(blob));
           }) {}
 
@@ -40,7 +40,7 @@ void PartExchange::send(const swarm::PeerId& to, const PartKey& key, Blob bytes)
   links_.send(to, {std::make_shared<const Bytes>(net::pack(header)), std::move(bytes)});
 }
 
-PartExchange::Blob PartExchange::find(const PartKey& key, const swarm::PeerId& from) const {
+Blob PartExchange::find(const PartKey& key, const swarm::PeerId& from) const {
   const auto found = parts_.find({key, from});
   return found == parts_.end() ? nullptr : found->second;
 }
@@ -57,7 +57,7 @@ void PartExchange::enter(swarm::RoundNumber round, swarm::Attempt attempt) {
   std::erase_if(held_, [](const auto& entry) { return entry.second == 0; });
 }
 
-void PartExchange::receive(const swarm::PeerId& from, Bytes header, Bytes blob) {
+void PartExchange::receive(const swarm::PeerId& from, Bytes header, Buffer blob) {
   const auto wire = net::unpack<WireHeader>(header);
   if (!wire) {
     misbehaviour_.note(from, wire.error());
@@ -81,7 +81,7 @@ void PartExchange::receive(const swarm::PeerId& from, Bytes header, Bytes blob) 
     return;
   }
   held += blob.size();
-  place = std::make_shared<const Bytes>(std::move(blob));
+  place = std::make_shared<const Buffer>(std::move(blob));
   arrived_.pulse();
 }
 

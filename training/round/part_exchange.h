@@ -30,8 +30,6 @@ struct PartKey {
 
 class PartExchange {
  public:
-  using Blob = std::shared_ptr<const Bytes>;
-
   // `whole` is the encoded size of all values: no part is larger.
   PartExchange(net::Host& host, std::size_t whole, std::size_t max_parts,
                std::function<bool(const swarm::PeerId&)> is_member);
@@ -46,7 +44,7 @@ class PartExchange {
   void forget(const swarm::PeerId& peer) { links_.forget(peer); }
 
  private:
-  void receive(const swarm::PeerId& from, Bytes header, Bytes blob);
+  void receive(const swarm::PeerId& from, Bytes header, Buffer blob);
 
   std::size_t max_parts_;
   swarm::RoundNumber round_;

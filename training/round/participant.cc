@@ -34,7 +34,7 @@ Result<void> Participant::Impl::open() {
     return fail(ErrorCode::refused,
                 "this identity is banned from the run: its signed messages prove a fault");
   }
-  TRY_VOID(states_.open());
+  TRY_VOID(states_.open(rules_->state_sizes()));
   if (chain().state_root() == Digest{}) {
     TRY(auto initial, initial_state(*rules_, model_->initial_parameters(manifest().seed)));
     state_ = std::make_shared<const TrainingState>(std::move(initial));
@@ -57,7 +57,7 @@ void Participant::Impl::connect_protocols() {
       swarm::Links::Limits{.header_bytes = strangers_limit + payload + 256 * manifest().group_max,
                            .blob_bytes = 0,
                            .queued_frames = 1024},
-      gate, [this](const PeerId& from, Bytes header, Bytes) { receive(from, header); });
+      gate, [this](const PeerId& from, Bytes header, Buffer) { receive(from, header); });
   // A part is a share of the values, at most all of them.
   const std::size_t whole = encoded_size(rules_->codec, static_cast<std::size_t>(manifest().parameter_count));
   exchange_ = std::make_unique<PartExchange>(host_, whole, manifest().group_max, [this](const PeerId& from) {
@@ -70,8 +70,10 @@ void Participant::Impl::connect_protocols() {
           if (peer != self_) control_->send(peer, {shared, nullptr});
         }
       });
-  sync_ = std::make_unique<swarm::SyncServer>(host_, run_, *ledger_,
-                                              [this](const Digest& root) { return states_.find(root); });
+  sync_ = std::make_unique<swarm::SyncServer>(host_, run_, *ledger_, [this](const Digest& root) -> Blob {
+    const auto state = states_.find(root);
+    return state ? Blob(state, &state->encoded()) : nullptr;
+  });
   for (const PeerId& banned : chain().roster().banned()) host_.ban(banned);
 }
 
@@ -235,7 +237,7 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   if (applied) {
     if (own != nullptr && own->state && own->outcome.state == outcome.state) {
       state = own->state;
-      entries = states_.to_store(outcome.state, own->encoded);
+      entries = states_.to_store(outcome.state, *own->state);
     }
     for (auto& entry : states_.to_forget_all_but(outcome.state)) entries.push_back(std::move(entry));
   }
@@ -269,7 +271,7 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
                     outcome.round.value());
     }
     state_ = state;
-    if (state) states_.remember(outcome.state, own->encoded);
+    if (state) states_.remember(outcome.state, state);
   }
   waiting_.clear();
 
@@ -325,11 +327,9 @@ void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
 }
 
 bool Participant::Impl::load_state(const Digest& root) {
-  const auto encoded = states_.find(root);
-  if (!encoded) return false;
-  auto decoded = TrainingState::decode(*encoded, static_cast<std::size_t>(manifest().parameter_count));
-  if (!decoded) return false;
-  state_ = std::make_shared<const TrainingState>(std::move(*decoded));
+  const auto state = states_.find(root);
+  if (!state) return false;
+  state_ = state;
   return true;
 }
 
@@ -343,13 +343,13 @@ Participant::~Participant() = default;
 
 Task<Result<void>> Participant::run() { return impl_->run(); }
 
-const std::vector<float>& Participant::parameters() const {
+std::span<const float> Participant::parameters() const {
   TESTUDO_CHECK(impl_->has_state());
-  return impl_->state().parameters;
+  return impl_->state().parameters();
 }
 
 swarm::RoundNumber Participant::finished_rounds() const {
-  return impl_->has_state() ? impl_->state().round : swarm::RoundNumber(0);
+  return impl_->has_state() ? impl_->state().round() : swarm::RoundNumber(0);
 }
 
 }  // namespace testudo::training

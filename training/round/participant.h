@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -77,7 +78,7 @@ class Participant {
   net::Task<Result<void>> run();
 
   // After run(): the trained parameters.
-  const std::vector<float>& parameters() const;
+  std::span<const float> parameters() const;
   swarm::RoundNumber finished_rounds() const;
 
  private:

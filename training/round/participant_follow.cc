@@ -68,27 +68,32 @@ Task<void> Participant::Impl::fetch_state() {
     if (member.id != self_ && host_.is_connected(member.id)) donors.push_back(member.id);
   }
   say_waiting("fetching the training state from " + std::to_string(donors.size()) + " members");
-  auto bytes = co_await swarm::download_state(
-      host_, donors, run_, root,
-      TrainingState::max_bytes(static_cast<std::size_t>(manifest().parameter_count)));
-  auto state = bytes ? TrainingState::decode(*bytes, static_cast<std::size_t>(manifest().parameter_count))
-                     : Result<TrainingState>(fail(bytes.error()));
-  if (!state) {
-    spdlog::debug("training state: {}", state.error().message);
+  auto bytes = co_await swarm::download_state(host_, donors, run_, root,
+                                              TrainingState::encoded_bytes(rules_->state_sizes()));
+  if (!bytes) {
+    spdlog::debug("training state: {}", bytes.error().message);
+    co_await net::sleep_for(scheduler_, 500ms);
+    co_return;
+  }
+  auto decoded = co_await net::offload(
+      scheduler_, [downloaded = std::make_shared<Buffer>(std::move(*bytes)), sizes = rules_->state_sizes()] {
+        return TrainingState::decode(std::move(*downloaded), sizes);
+      });
+  if (!decoded) {
+    spdlog::error("training state: {}", decoded.error().message);
     co_await net::sleep_for(scheduler_, 500ms);
     co_return;
   }
   if (chain().state_root() != root) co_return;  // the run went on meanwhile
-  const auto encoded = std::make_shared<const Bytes>(std::move(*bytes));
-  auto entries = states_.to_store(root, encoded);
+  state_ = std::make_shared<const TrainingState>(std::move(*decoded));
+  auto entries = states_.to_store(root, *state_);
   auto stored = storage_.write(entries);
   if (stored) {
     states_.stored(entries);
   } else {
     spdlog::error("cannot write to the data directory: {}", stored.error().message);
   }
-  states_.remember(root, encoded);
-  state_ = std::make_shared<const TrainingState>(std::move(*state));
+  states_.remember(root, state_);
 }
 
 Task<void> Participant::Impl::report_loop() {
@@ -100,7 +105,7 @@ Task<void> Participant::Impl::report_loop() {
     if (pending->evaluate && (last || reports_.size() == 0)) {
       auto evaluation =
           co_await net::offload(scheduler_, [evaluator = evaluator_, state = pending->evaluate] {
-            return evaluator->evaluate(state->parameters);
+            return evaluator->evaluate(state->parameters());
           });
       if (evaluation) {
         pending->report.evaluation = *evaluation;

@@ -22,7 +22,7 @@ Result<void> Participant::Impl::vote(swarm::Outcome outcome, const Round::Result
     // The state that it signs for, too: a certificate over a state that nobody has any more would end the
     // run.
     std::vector<net::Storage::Entry> entries;
-    if (own != nullptr && own->encoded) entries = states_.to_store(outcome.state, own->encoded);
+    if (own != nullptr && own->state) entries = states_.to_store(outcome.state, *own->state);
     TRY_VOID(ledger_->remember_vote(outcome, entries));
     states_.stored(entries);
   }

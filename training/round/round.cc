@@ -9,7 +9,6 @@
 #include "crypto/merkle.h"
 #include "net/async/combinators.h"
 #include "swarm/ballot.h"
-#include "swarm/sync.h"
 #include "training/optimizer/sgd.h"
 #include "training/round/round_rules.h"
 
@@ -29,20 +28,24 @@ std::vector<swarm::PeerId> authors(const AgreedBroadcast::MessageSet& set) {
   return ids;
 }
 
-Error lost_touch() {
-  return {ErrorCode::timeout, "the others agreed without this member: its messages came too late"};
+struct EncodedPart {
+  Blob bytes;
+  Digest hash{};
+};
+
+Result<EncodedPart> encode_part(const RoundRules& rules, std::span<const float> values) {
+  Buffer bytes(encoded_size(rules.codec, values.size()));
+  auto encoded = encode_into(rules.codec, values, bytes, rules.manifest.g_max);
+  if (!encoded && encoded.error().code == ErrorCode::limit) {
+    return fail(ErrorCode::limit, "the gradient holds values beyond g_max: the model has diverged");
+  }
+  if (!encoded) return fail(std::move(encoded).error());
+  const Digest hash = crypto::tree_hash(bytes);
+  return EncodedPart{std::make_shared<const Buffer>(std::move(bytes)), hash};
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const RoundRules& rules) {
-  const swarm::Manifest& manifest = rules.manifest;
-  auto made = make_sgd(static_cast<std::size_t>(manifest.parameter_count),
-                       {.rate = rules.schedule,
-                        .momentum = static_cast<double>(manifest.momentum),
-                        .nesterov = manifest.nesterov,
-                        .weight_decay = static_cast<double>(manifest.weight_decay),
-                        .clip_norm = static_cast<double>(manifest.gradient_norm_limit)});
-  TESTUDO_CHECK(made.has_value());  // RoundRules::make tried these options
-  return std::move(*made);
+Error lost_touch() {
+  return {ErrorCode::timeout, "the others agreed without this member: its messages came too late"};
 }
 
 }  // namespace
@@ -61,16 +64,21 @@ Result<std::shared_ptr<const RoundRules>> RoundRules::make(const swarm::Manifest
   std::vector<Schedule::Point> points;
   for (const auto& point : manifest.learning_rate)
     points.push_back({point.step, static_cast<double>(point.value)});
-  TRY(rules->schedule, Schedule::from_points(std::move(points)));
-  TRY(auto optimizer, make_sgd(1, {.rate = rules->schedule,
-                                   .momentum = static_cast<double>(manifest.momentum),
-                                   .nesterov = manifest.nesterov,
-                                   .weight_decay = static_cast<double>(manifest.weight_decay),
-                                   .clip_norm = static_cast<double>(manifest.gradient_norm_limit)}));
+  TRY(auto schedule, Schedule::from_points(std::move(points)));
+  TRY(rules->optimizer, make_sgd({.rate = std::move(schedule),
+                                  .momentum = static_cast<double>(manifest.momentum),
+                                  .nesterov = manifest.nesterov,
+                                  .weight_decay = static_cast<double>(manifest.weight_decay),
+                                  .clip_norm = static_cast<double>(manifest.gradient_norm_limit)}));
   return std::shared_ptr<const RoundRules>(std::move(rules));
 }
 
-Result<TrainingState> initial_state(const RoundRules& rules, std::vector<float> parameters) {
+TrainingState::Sizes RoundRules::state_sizes() const {
+  const auto parameters = static_cast<std::size_t>(manifest.parameter_count);
+  return {parameters, optimizer->state_size(parameters), rule->uses_start() ? parameters : 0};
+}
+
+Result<TrainingState> initial_state(const RoundRules& rules, std::span<const float> parameters) {
   if (parameters.size() != rules.manifest.parameter_count) {
     return fail(ErrorCode::invalid_argument, "the model has " + std::to_string(parameters.size()) +
                                                  " parameters, the manifest says " +
@@ -81,24 +89,12 @@ Result<TrainingState> initial_state(const RoundRules& rules, std::vector<float> 
         ErrorCode::invalid_argument,
         "the model's initial parameters differ from the manifest's: it is another model, or another version");
   }
-  TrainingState state;
-  const auto optimizer = make_optimizer(rules);
-  state.optimizer.assign(optimizer->state().begin(), optimizer->state().end());
-  state.parameters = std::move(parameters);
+  TrainingState::Sizes sizes = rules.state_sizes();
+  sizes.aggregate = 0;
+  TrainingState state(swarm::RoundNumber(0), sizes);
+  std::ranges::copy(parameters, state.parameters().begin());
+  std::ranges::fill(state.optimizer(), 0.0F);
   return state;
-}
-
-Result<TrainingState> next_state(const RoundRules& rules, const TrainingState& state,
-                                 std::vector<float> aggregate) {
-  TrainingState next;
-  next.round = state.round.next();
-  next.parameters = state.parameters;
-  const auto optimizer = make_optimizer(rules);
-  TRY_VOID(optimizer->set_state(state.optimizer));
-  optimizer->step(next.parameters, aggregate, state.round.value());
-  next.optimizer.assign(optimizer->state().begin(), optimizer->state().end());
-  next.aggregate = std::move(aggregate);
-  return next;
 }
 
 Round::Round(net::Scheduler& scheduler, PeerId self, Setup setup, std::shared_ptr<Model> model,
@@ -110,7 +106,8 @@ Round::Round(net::Scheduler& scheduler, PeerId self, Setup setup, std::shared_pt
       exchange_(exchange),
       self_(std::move(self)),
       anchor_(scheduler.now()),
-      lap_start_(scheduler.now()) {
+      lap_start_(scheduler.now()),
+      checks_(scheduler) {
   for (const auto& member : setup_.roster.members()) alive_.push_back(member.id);
 }
 
@@ -122,7 +119,7 @@ Task<Result<Round::Result>> Round::run() {
   }
   const Digest lot = crypto::derive_seed("testudo/partition/1", setup_.rules->run, setup_.round.value(),
                                          setup_.attempt.value(), setup_.beacon, ByteView{});
-  auto ranges = partition_equal(setup_.state->parameters.size(), capacities, lot);
+  auto ranges = partition_equal(setup_.state->parameters().size(), capacities, lot);
   if (!ranges) co_return fail(std::move(ranges).error());
   ranges_ = std::move(*ranges);
   for (std::uint32_t index : permuted_order(lot, setup_.roster.size())) {
@@ -156,70 +153,47 @@ Task<Result<Round::Result>> Round::run() {
   auto gathered = co_await gather();
   if (!gathered) co_return fail(std::move(gathered).error());
   if (lost_) co_return fail(lost_touch());
-  auto aggregate = co_await assemble();
-  if (!aggregate) co_return fail(std::move(aggregate).error());
   if (!founders_suffice()) {
     result.outcome = make_outcome(OutcomeKind::voided);
     co_return result;
   }
-
-  struct Stepped {
-    testudo::Result<TrainingState> state;
-    std::shared_ptr<const Bytes> encoded;
-    Digest root{};
-    Digest parameters{};
-  };
-  auto stepped = co_await net::offload(
-      scheduler_, [rules = setup_.rules, state = setup_.state, vector = std::move(*aggregate)]() mutable {
-        Stepped made{next_state(*rules, *state, std::move(vector)), nullptr, {}, {}};
-        if (made.state) {
-          made.encoded = std::make_shared<const Bytes>(made.state->encode());
-          made.root = swarm::state_root(*made.encoded);
-          made.parameters = parameters_digest(made.state->parameters);
-        }
-        return made;
-      });
-  if (!stepped.state) co_return fail(std::move(stepped.state).error());
-  result.state = std::make_shared<const TrainingState>(std::move(*stepped.state));
-  result.encoded = std::move(stepped.encoded);
-  result.outcome = make_outcome(OutcomeKind::apply);
-  result.outcome.state = stepped.root;
-  result.outcome.parameters = stepped.parameters;
-  lap("step");
+  co_await step(result);
   co_return result;
+}
+
+// The contribution, then its parts, each a job of its own for the pool.
+Task<Result<Round::Prepared>> Round::contribute(Digest batch) {
+  using Computed = testudo::Result<std::shared_ptr<const Contribution>>;
+  auto computed = co_await net::offload(
+      scheduler_, [model = model_, rules = setup_.rules, state = setup_.state, batch]() -> Computed {
+        TRY(auto contribution, model->contribution(state->parameters(), batch, rules->manifest.samples));
+        return std::make_shared<const Contribution>(std::move(contribution));
+      });
+  if (!computed) co_return fail(std::move(computed).error());
+  const auto contribution = std::move(*computed);
+  std::vector<Task<testudo::Result<EncodedPart>>> jobs;
+  for (const PartRange& range : ranges_) {
+    jobs.push_back(net::offload(scheduler_, [contribution, rules = setup_.rules, range] {
+      return encode_part(*rules, std::span(contribution->gradient).subspan(range.begin, range.size));
+    }));
+  }
+  auto encoded = co_await net::when_all(scheduler_, std::move(jobs));
+  Prepared prepared;
+  for (auto& part : encoded) {
+    if (!part) co_return fail(std::move(part).error());
+    prepared.commit.parts.push_back(part->hash);
+    prepared.parts.push_back(std::move(part->bytes));
+  }
+  prepared.commit.samples = contribution->samples;
+  prepared.commit.loss = std::isfinite(contribution->loss) ? contribution->loss : 0;
+  co_return prepared;
 }
 
 // COMPUTE: the contribution on the batches that the beacon named, encoded per part.
 Task<Result<Round::Prepared>> Round::compute() {
   const Digest batch = crypto::derive_seed("testudo/batch/1", setup_.rules->run, setup_.round.value(), 0,
                                            setup_.beacon, self_);
-  auto prepared = co_await net::offload(scheduler_, [model = model_, rules = setup_.rules,
-                                                     state = setup_.state, ranges = ranges_, batch] {
-    testudo::Result<Prepared> made{Prepared{}};
-    auto contribution = model->contribution(state->parameters, batch, rules->manifest.samples);
-    if (!contribution) {
-      made = fail(std::move(contribution).error());
-      return made;
-    }
-    const float limit = rules->manifest.g_max;
-    if (!std::ranges::all_of(contribution->gradient,
-                             [limit](float value) { return std::abs(value) <= limit; })) {
-      made = fail(ErrorCode::limit, "the gradient holds values beyond g_max: the model has diverged");
-      return made;
-    }
-    for (const PartRange& range : ranges) {
-      auto encoded = encode(rules->codec, std::span(contribution->gradient).subspan(range.begin, range.size));
-      if (!encoded) {
-        made = fail(std::move(encoded).error());
-        return made;
-      }
-      made->commit.parts.push_back(crypto::tree_hash(*encoded));
-      made->parts.push_back(std::make_shared<const Bytes>(std::move(*encoded)));
-    }
-    made->commit.samples = contribution->samples;
-    made->commit.loss = std::isfinite(contribution->loss) ? contribution->loss : 0;
-    return made;
-  });
+  auto prepared = co_await contribute(batch);
   if (!prepared) {
     // Without a contribution this member still reduces, serves and signs.
     spdlog::error("round {}: no contribution: {}", setup_.round.value(), prepared.error().message);

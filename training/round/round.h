@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "net/async/task_group.h"
 #include "net/host/host.h"
 #include "swarm/broadcaster.h"
 #include "swarm/ledger.h"
@@ -19,7 +20,7 @@
 #include "training/aggregation/rule.h"
 #include "training/codec/codec.h"
 #include "training/model.h"
-#include "training/optimizer/schedule.h"
+#include "training/optimizer/optimizer.h"
 #include "training/partition.h"
 #include "training/round/part_exchange.h"
 #include "training/round/participant.h"
@@ -34,17 +35,16 @@ struct RoundRules {
   swarm::Manifest manifest;
   CodecKind codec = CodecKind::fp32;
   std::shared_ptr<const AggregationRule> rule;
-  Schedule schedule = Schedule::constant(0);
+  std::shared_ptr<const Optimizer> optimizer;
 
   // invalid_argument: the manifest names a codec, rule or optimizer that this version does not know.
   static Result<std::shared_ptr<const RoundRules>> make(const swarm::Manifest& manifest);
+
+  TrainingState::Sizes state_sizes() const;  // after the first round
 };
 
-// The optimizer's state before the first round.
-Result<TrainingState> initial_state(const RoundRules& rules, std::vector<float> parameters);
-// One step with the reduced vector; pure. CPU-bound.
-Result<TrainingState> next_state(const RoundRules& rules, const TrainingState& state,
-                                 std::vector<float> aggregate);
+// Before the first round.
+Result<TrainingState> initial_state(const RoundRules& rules, std::span<const float> parameters);
 
 class Round {
  public:
@@ -63,7 +63,6 @@ class Round {
   struct Result {
     swarm::Outcome outcome;
     std::shared_ptr<const TrainingState> state;  // after an APPLY
-    std::shared_ptr<const Bytes> encoded;        // the same, as the certificate's root covers it
     std::size_t contributors = 0;
   };
 
@@ -76,7 +75,7 @@ class Round {
 
  private:
   struct Prepared {  // of this member, for COMMIT
-    std::vector<std::shared_ptr<const Bytes>> parts;
+    std::vector<Blob> parts;
     CommitPayload commit;
   };
   struct Reduction {  // of one part
@@ -84,24 +83,34 @@ class Round {
     std::vector<PeerId> contributors;  // C_j
     bool assigned_again = false;
     std::optional<Digest> hash;  // agreed; nothing: absent
-    std::shared_ptr<const Bytes> bytes;
+    Blob bytes;                  // as reduced here, or as received and found to have that hash
+    bool decoded = false;        // its values stand in the next aggregate
+    bool malformed = false;      // those bytes do not decode
   };
+  struct Next;  // the state after the round, as it forms
 
   net::Task<testudo::Result<Prepared>> compute();
+  net::Task<testudo::Result<Prepared>> contribute(Digest batch);
   net::Task<void> agree_on_contributions(Prepared& prepared);
   net::Task<void> scatter(const Prepared& prepared, bool again);
   net::Task<void> serve(const Prepared& prepared);
   net::Task<void> reduce(swarm::Phase phase);
   void assign_again();
   net::Task<testudo::Result<void>> gather();
-  net::Task<testudo::Result<std::vector<float>>> assemble();
+  net::Task<void> step(Result& result);
   swarm::Outcome make_outcome(swarm::OutcomeKind kind) const;
 
   net::Task<swarm::AgreedBroadcast::MessageSet> agree(swarm::Phase phase, net::Duration until_deadline,
                                                       Bytes payload);
   net::Task<void> wait_for_parts(const std::function<bool()>& complete, net::TimePoint limit);
-  std::shared_ptr<const Bytes> contribution(PartIndex part, const PeerId& from);
-  bool decodes_as_committed(ByteView bytes, PartIndex part, const PeerId& from) const;
+  // What arrived goes to the pool, to be hashed and checked while the rest is on its way.
+  void check_arrived_contributions(bool again);
+  bool contributions_complete(bool again) const;
+  net::Task<void> check_contribution(PartOf entry, Blob bytes);
+  void check_arrived_results();
+  bool results_complete() const;
+  net::Task<void> check_result(std::size_t part, Blob bytes);
+  net::Task<void> checks_done();
   void remove(const PeerId& peer, swarm::Fault fault, const Digest& evidence = {});
   bool founders_suffice() const;
   PartKey key(PartKind kind, PartIndex part) const { return {setup_.round, setup_.attempt, kind, part}; }
@@ -121,13 +130,19 @@ class Round {
   std::map<PeerId, swarm::Removal> removed_;
   std::vector<Reduction> reductions_;
   // Contributions that this member holds and has checked: its own, received, or broadcast as answers.
-  std::map<PartOf, std::shared_ptr<const Bytes>> contributions_;
+  std::map<PartOf, Blob> contributions_;
+  std::shared_ptr<Next> next_;
+  // What was given to the pool last, by whom or for which part; bytes that prove wrong are not checked again.
+  std::map<PartOf, Blob> checked_contributions_;
+  std::map<std::size_t, Blob> checked_results_;
+  std::size_t checks_running_ = 0;
   // The end of the last agreed broadcast, the same on all honest members up to Δ: deadlines count from here,
   // never from when this member happened to be ready.
   net::TimePoint anchor_;
   bool lost_ = false;  // the others agreed on a set without this member's message
   net::TimePoint lap_start_;
   std::vector<PhaseTime> phases_;
+  net::TaskGroup checks_;  // last: its tasks refer to the rest
 };
 
 }  // namespace testudo::training

@@ -1,8 +1,8 @@
 #include "training/round/state.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 
 #include "crypto/merkle.h"
 
@@ -11,66 +11,57 @@ namespace testudo::training {
 static_assert(std::endian::native == std::endian::little, "floats are stored as they lie in memory");
 
 namespace {
+
 constexpr std::string_view magic = "testudo state 1\n";
 constexpr std::size_t header_bytes = 16 + 4 * 8;
-// An optimizer keeps at most this many vectors of the parameters' size (Adam: two).
-constexpr std::size_t optimizer_vectors = 2;
+static_assert(header_bytes % alignof(float) == 0);
 
-ByteView raw(std::span<const float> values) {
-  return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
+Bytes header_of(swarm::RoundNumber round, const TrainingState::Sizes& sizes) {
+  Bytes header = to_bytes(magic);
+  append_be(header, round.value(), 8);
+  append_be(header, sizes.parameters, 8);
+  append_be(header, sizes.optimizer, 8);
+  append_be(header, sizes.aggregate, 8);
+  return header;
 }
+
 }  // namespace
 
-std::size_t TrainingState::max_bytes(std::size_t parameter_count) {
-  return header_bytes + (2 + optimizer_vectors) * parameter_count * sizeof(float);
+std::size_t TrainingState::encoded_bytes(const Sizes& sizes) {
+  return header_bytes + (sizes.parameters + sizes.optimizer + sizes.aggregate) * sizeof(float);
 }
 
-Bytes TrainingState::encode() const {
-  Bytes bytes;
-  bytes.reserve(header_bytes + (parameters.size() + optimizer.size() + aggregate.size()) * sizeof(float));
-  append(bytes, as_bytes(magic));
-  append_be(bytes, round.value(), 8);
-  append_be(bytes, parameters.size(), 8);
-  append_be(bytes, optimizer.size(), 8);
-  append_be(bytes, aggregate.size(), 8);
-  append(bytes, raw(parameters));
-  append(bytes, raw(optimizer));
-  append(bytes, raw(aggregate));
-  return bytes;
+TrainingState::TrainingState(swarm::RoundNumber round, const Sizes& sizes)
+    : TrainingState(round, sizes, Buffer(encoded_bytes(sizes))) {
+  std::ranges::copy(header_of(round, sizes), bytes_.begin());
 }
 
-Result<TrainingState> TrainingState::decode(ByteView bytes, std::size_t parameter_count) {
-  if (bytes.size() < header_bytes || as_text(bytes.first(magic.size())) != magic) {
-    return fail(ErrorCode::corrupt, "not a training state");
+std::span<const float> TrainingState::vector(std::size_t begin, std::size_t size) const {
+  return {reinterpret_cast<const float*>(bytes_.data() + header_bytes) + begin, size};
+}
+
+Result<TrainingState> TrainingState::decode(Buffer bytes, const Sizes& sizes) {
+  if (bytes.size() < header_bytes) return fail(ErrorCode::corrupt, "not a training state");
+  Sizes found = sizes;
+  if (bytes.size() != encoded_bytes(sizes)) found.aggregate = 0;
+  const ByteView header = ByteView(bytes).first(header_bytes);
+  const swarm::RoundNumber round(read_be(header.subspan(magic.size(), 8)));
+  if (!equal(header, header_of(round, found)) || bytes.size() != encoded_bytes(found)) {
+    return fail(ErrorCode::corrupt, "not a training state of this run: its header or its size differs");
   }
-  const auto field = [&](std::size_t i) { return read_be(bytes.subspan(magic.size() + 8 * i, 8)); };
-  const std::uint64_t parameters = field(1);
-  const std::uint64_t optimizer = field(2);
-  const std::uint64_t aggregate = field(3);
-  if (parameters != parameter_count || optimizer > optimizer_vectors * parameter_count ||
-      (aggregate != 0 && aggregate != parameter_count) ||
-      bytes.size() != header_bytes + (parameters + optimizer + aggregate) * sizeof(float)) {
-    return fail(ErrorCode::corrupt, "a training state of another size than the run's");
-  }
-  TrainingState state;
-  state.round = swarm::RoundNumber(field(0));
-  ByteView rest = bytes.subspan(header_bytes);
-  const auto take = [&rest](std::vector<float>& out, std::uint64_t count) {
-    out.resize(static_cast<std::size_t>(count));
-    if (count > 0) std::memcpy(out.data(), rest.data(), out.size() * sizeof(float));
-    rest = rest.subspan(out.size() * sizeof(float));
-    for (float value : out) {
-      if (!std::isfinite(value)) return false;
+  TrainingState state(round, found, std::move(bytes));
+  for (const auto values : {std::as_const(state).parameters(), std::as_const(state).optimizer(),
+                            std::as_const(state).aggregate()}) {
+    if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
+      return fail(ErrorCode::corrupt, "a training state with values that are not finite");
     }
-    return true;
-  };
-  if (!take(state.parameters, parameters) || !take(state.optimizer, optimizer) ||
-      !take(state.aggregate, aggregate)) {
-    return fail(ErrorCode::corrupt, "a training state with values that are not finite");
   }
   return state;
 }
 
-Digest parameters_digest(std::span<const float> parameters) { return crypto::tree_hash(raw(parameters)); }
+Digest parameters_digest(std::span<const float> parameters) {
+  return crypto::tree_hash(
+      {reinterpret_cast<const std::uint8_t*>(parameters.data()), parameters.size_bytes()});
+}
 
 }  // namespace testudo::training

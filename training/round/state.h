@@ -1,25 +1,56 @@
-// TrainingState: what a round turns into the next: byte-identical on all members after every round. A value.
+// TrainingState: what all members hold after a round: parameters, the optimizer's vectors and, where the rule
+// starts from it, the last reduced vector. It lies in memory as it is hashed, stored and sent, so that none
+// of that copies it. Movable; shared as const. Any thread.
 #pragma once
 
 #include <span>
-#include <vector>
 
+#include "crypto/base/buffer.h"
 #include "crypto/base/result.h"
 #include "swarm/types.h"
 
 namespace testudo::training {
 
-struct TrainingState {
-  swarm::RoundNumber round;       // rounds applied so far
-  std::vector<float> parameters;  // d values
-  std::vector<float> optimizer;   // the optimizer's own
-  std::vector<float> aggregate;   // the last reduced vector, d values; empty before the first round
+class TrainingState {
+ public:
+  struct Sizes {  // in values
+    std::size_t parameters = 0;
+    std::size_t optimizer = 0;
+    std::size_t aggregate = 0;
+    bool operator==(const Sizes&) const = default;
+  };
+  static std::size_t encoded_bytes(const Sizes& sizes);
+
+  // The vectors hold no meaning until they are written.
+  TrainingState(swarm::RoundNumber round, const Sizes& sizes);
+  // Of a run whose states have these sizes; the aggregate is missing before the first round. corrupt: other
+  // sizes, or values that are not finite.
+  static Result<TrainingState> decode(Buffer bytes, const Sizes& sizes);
+
+  swarm::RoundNumber round() const { return round_; }  // rounds applied so far
+  std::span<const float> parameters() const { return vector(0, sizes_.parameters); }
+  std::span<const float> optimizer() const { return vector(sizes_.parameters, sizes_.optimizer); }
+  std::span<const float> aggregate() const {
+    return vector(sizes_.parameters + sizes_.optimizer, sizes_.aggregate);
+  }
+  std::span<float> parameters() { return writable(std::as_const(*this).parameters()); }
+  std::span<float> optimizer() { return writable(std::as_const(*this).optimizer()); }
+  std::span<float> aggregate() { return writable(std::as_const(*this).aggregate()); }
 
   // Little-endian, behind a fixed header: what the Merkle root of the certificate covers.
-  Bytes encode() const;
-  // `parameter_count` from the manifest bounds everything.
-  static Result<TrainingState> decode(ByteView bytes, std::size_t parameter_count);
-  static std::size_t max_bytes(std::size_t parameter_count);
+  const Buffer& encoded() const { return bytes_; }
+
+ private:
+  TrainingState(swarm::RoundNumber round, const Sizes& sizes, Buffer bytes)
+      : round_(round), sizes_(sizes), bytes_(std::move(bytes)) {}
+  std::span<const float> vector(std::size_t begin, std::size_t size) const;
+  static std::span<float> writable(std::span<const float> values) {
+    return {const_cast<float*>(values.data()), values.size()};
+  }
+
+  swarm::RoundNumber round_;
+  Sizes sizes_;
+  Buffer bytes_;
 };
 
 Digest parameters_digest(std::span<const float> parameters);

@@ -14,15 +14,16 @@ constexpr std::size_t recent_states = 3;
 std::string key_of(const Digest& root) { return std::string(prefix) + to_hex(root); }
 }  // namespace
 
-Result<void> StateStore::open() {
+Result<void> StateStore::open(const TrainingState::Sizes& sizes) {
+  sizes_ = sizes;
   TRY(const auto entries, storage_.list(prefix));
   for (const auto& [key, value] : entries) on_disk_.insert(key);
   return {};
 }
 
-std::vector<net::Storage::Entry> StateStore::to_store(const Digest& root, const Encoded& state) const {
+std::vector<net::Storage::Entry> StateStore::to_store(const Digest& root, const TrainingState& state) const {
   std::vector<net::Storage::Entry> entries;
-  if (!on_disk_.contains(key_of(root))) entries.push_back({key_of(root), *state});
+  if (!on_disk_.contains(key_of(root))) entries.push_back({key_of(root), to_bytes(state.encoded())});
   return entries;
 }
 
@@ -45,20 +46,22 @@ void StateStore::stored(const std::vector<net::Storage::Entry>& entries) {
   }
 }
 
-void StateStore::remember(const Digest& root, Encoded state) {
-  const auto known = std::ranges::find(recent_, root, &std::pair<Digest, Encoded>::first);
+void StateStore::remember(const Digest& root, State state) {
+  const auto known = std::ranges::find(recent_, root, &std::pair<Digest, State>::first);
   if (known != recent_.end()) return;
   recent_.emplace_back(root, std::move(state));
   if (recent_.size() > recent_states) recent_.pop_front();
 }
 
-StateStore::Encoded StateStore::find(const Digest& root) {
-  const auto known = std::ranges::find(recent_, root, &std::pair<Digest, Encoded>::first);
+StateStore::State StateStore::find(const Digest& root) {
+  const auto known = std::ranges::find(recent_, root, &std::pair<Digest, State>::first);
   if (known != recent_.end()) return known->second;
   if (!on_disk_.contains(key_of(root))) return nullptr;
   auto stored = storage_.get(key_of(root));
   if (!stored || !*stored || swarm::state_root(**stored) != root) return nullptr;
-  remember(root, std::make_shared<const Bytes>(std::move(**stored)));
+  auto state = TrainingState::decode(Buffer::copy_of(**stored), sizes_);
+  if (!state) return nullptr;
+  remember(root, std::make_shared<const TrainingState>(std::move(*state)));
   return recent_.back().second;
 }
 
