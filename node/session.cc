@@ -46,7 +46,7 @@ Task<Result<Trained>> Session::take_part() {
                                     models_.evaluator, observer_, options_);
   CO_TRY_VOID(co_await participant.run());
   co_return Trained{.rounds = participant.finished_rounds(),
-                    .parameters = participant.parameters(),
+                    .parameters = {participant.parameters().begin(), participant.parameters().end()},
                     .models = models_,
                     .model = manifest_->manifest.model};
 }

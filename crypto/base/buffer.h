@@ -1,6 +1,6 @@
-// Buffer: bytes of a fixed size that are not cleared first, for what is large and written once right away: parts
-// that arrive, encodings, training states. Memory that nobody wrote to costs nothing, so a buffer may be made for
-// a size that a peer claims (within a limit) before the bytes are there. Movable; a value.
+// Buffer: bytes of a fixed size that are not cleared first, for what is large and written once right away:
+// parts that arrive, encodings, training states. Memory that nobody wrote to costs nothing, so a buffer may
+// be made for a size that a peer claims (within a limit) before the bytes are there. Movable; a value.
 #pragma once
 
 #include <cstring>

@@ -108,11 +108,13 @@ Result<void> add_step(const Options& options, Report& report, std::size_t count)
   std::vector<float> parameters = random_values(count);
   const std::vector<float> gradient(parameters);
   std::vector<float> copy(count);
-  TRY(const auto plain, training::make_sgd(count, {}));
-  TRY(const auto momentum, training::make_sgd(count, {.momentum = 0.9, .weight_decay = 1e-4}));
+  std::vector<float> state(count), next(count), next_state(count);
+  TRY(const auto plain, training::make_sgd({}));
+  TRY(const auto momentum, training::make_sgd({.momentum = 0.9, .weight_decay = 1e-4}));
   const auto seconds = time_in_turns(
-      options.repeat(7), {[&] { copy_all(gradient, copy); }, [&] { plain->step(parameters, gradient, 0); },
-                          [&] { momentum->step(parameters, gradient, 0); }});
+      options.repeat(7),
+      {[&] { copy_all(gradient, copy); }, [&] { plain->step({parameters, {}, gradient, 0}, {next, {}}); },
+       [&] { momentum->step({parameters, state, gradient, 0}, {next, next_state}); }});
   // memcpy reads and writes; the step reads the gradient, reads and writes the parameters, and the momentum.
   const double moved = 2 * rate(seconds[0], count * sizeof(float)).median;
   const Baseline baseline{"memcpy, read + written", moved};

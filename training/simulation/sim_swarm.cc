@@ -251,6 +251,7 @@ void SimSwarm::measure() {
   constexpr std::size_t streams_of_dht = 512;
   // Certified and signed states, a copy of one while it is replaced; a certificate of every attempt.
   constexpr std::size_t states_on_disk = 3;
+  const std::size_t d = options_.dimension;
   const std::size_t certificate_bytes = 4096 + 256 * n;
   // What a round may have on its way at once, between any two members.
   constexpr std::size_t segments_a_pair = 256;
@@ -258,7 +259,7 @@ void SimSwarm::measure() {
     const Member& member = *members_[i];
     checker_.measured(i, {"open streams", member.host->open_streams(), streams_a_peer * n + streams_of_dht});
     checker_.measured(i, {"bytes on disk", member.storage.size_bytes(),
-                          states_on_disk * TrainingState::max_bytes(options_.dimension) +
+                          states_on_disk * TrainingState::encoded_bytes({d, d, d}) +
                               certificate_bytes * (checker_.attempts() + 2)});
   }
   const std::size_t part_segments = 4 * options_.dimension / network_.options().segment_size + 1;
