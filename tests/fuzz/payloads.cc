@@ -1,6 +1,7 @@
 // What members say in the phases of a round, and the training state that they hand to newcomers.
 #include "training/round/payloads.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/fuzz/fuzz.h"
@@ -11,7 +12,15 @@ namespace {
 
 using namespace training;
 
-constexpr std::size_t parameter_count = 9;
+constexpr TrainingState::Sizes sizes{.parameters = 9, .optimizer = 9, .aggregate = 9};
+
+Bytes encoded_state(std::uint64_t round, const TrainingState::Sizes& with, float value) {
+  TrainingState state(swarm::RoundNumber(round), with);
+  std::ranges::fill(state.parameters(), value);
+  std::ranges::fill(state.optimizer(), 0.1F);
+  std::ranges::fill(state.aggregate(), -2.0F);
+  return to_bytes(state.encoded());
+}
 
 void run(ByteView input) {
   check_one_encoding<CommitPayload>(input);
@@ -25,9 +34,9 @@ void run(ByteView input) {
   if (const auto answer = AnswerPayload::decode(input); answer && !answer->parts.empty()) {
     TESTUDO_CHECK(answer->find(answer->parts[0].first) == &answer->parts[0].second);
   }
-  if (const auto state = TrainingState::decode(input, parameter_count)) {
-    TESTUDO_CHECK(equal(state->encode(), input) && input.size() <= TrainingState::max_bytes(parameter_count));
-    for (const float value : state->parameters) TESTUDO_CHECK(std::isfinite(value));
+  if (const auto state = TrainingState::decode(Buffer::copy_of(input), sizes)) {
+    TESTUDO_CHECK(equal(state->encoded(), input) && input.size() <= TrainingState::encoded_bytes(sizes));
+    for (const float value : state->parameters()) TESTUDO_CHECK(std::isfinite(value));
   }
 }
 
@@ -44,12 +53,13 @@ std::vector<Bytes> seeds() {
   const ChallengePayload challenge{{{PartIndex(2), key(1).peer_id()}}, {PartIndex(0), PartIndex(300)}};
   const AnswerPayload answer{{{PartIndex(0), Bytes(20, 1)}, {PartIndex(7), {}}}};
   const ReducePayload reduce{{{PartIndex(0), Digest{5}}, {PartIndex(1), std::nullopt}}};
-  const TrainingState state{swarm::RoundNumber(4), std::vector<float>(parameter_count, 1.5F),
-                            std::vector<float>(parameter_count, 0.1F),
-                            std::vector<float>(parameter_count, -2)};
-  const TrainingState first{swarm::RoundNumber(0), std::vector<float>(parameter_count, 0), {}, {}};
-  return {commit.encode(), CommitPayload{}.encode(), challenge.encode(), answer.encode(),
-          reduce.encode(), state.encode(),           first.encode()};
+  return {commit.encode(),
+          CommitPayload{}.encode(),
+          challenge.encode(),
+          answer.encode(),
+          reduce.encode(),
+          encoded_state(4, sizes, 1.5F),
+          encoded_state(0, {.parameters = 9, .optimizer = 9}, 0)};
 }
 
 const Registered target({"payloads", run, seeds, 2});
