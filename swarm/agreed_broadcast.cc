@@ -202,6 +202,7 @@ bool AgreedBroadcast::receive_relayed(net::TimePoint now, const Relayed& relayed
 
 void AgreedBroadcast::advance(net::TimePoint now) {
   if (finished_) return;
+  if (now > next_deadline() + 2 * setup_.delta) overslept_ = true;
   if (!relaying_ && now >= setup_.deadline) {
     sign_held(now);
     if (finished_) return;

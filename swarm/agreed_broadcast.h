@@ -17,6 +17,9 @@
 //  5. At T + (F+1)·2Δ the phase ends with the messages that count; an author with two different ones has
 //  none, and
 //     the two are evidence.
+//  6. A member that acts on a deadline a slot late (its machine slept) relayed nothing that could count: what
+//  it
+//     holds says nothing of the others. It overslept the phase, blames nobody and follows their certificate.
 //  Honest members enter a phase within Δ of one another and deliver within Δ.
 // Cost: without faults 3 small messages a pair of members; with faults one bundle of all messages a pair
 // more. Bounds: two messages an author (more prove nothing new), one set digest a holder, F+1 slots.
@@ -65,6 +68,8 @@ class AgreedBroadcast {
   std::vector<PeerId> contradicted() const;
   // By which way it ended, for reports.
   bool fast() const { return fast_; }
+  // Whether the result may be this member's alone, because it was not awake when it had to act (rule 6).
+  bool overslept() const { return overslept_; }
   // Frames for every other member of the phase (also after it finished).
   std::vector<BroadcastFrame> take_output();
   // Equivocations seen, one an offender; they grow also after the end.
@@ -104,6 +109,7 @@ class AgreedBroadcast {
   bool relaying_ = false;  // T has passed without a proof
   bool finished_ = false;
   bool fast_ = false;
+  bool overslept_ = false;
   MessageSet result_;
   std::vector<BroadcastFrame> output_;
 };

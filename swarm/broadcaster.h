@@ -31,6 +31,7 @@ class Broadcaster {
   net::Task<AgreedBroadcast::MessageSet> agree(AgreedBroadcast::Setup setup, Bytes payload);
   // Whether the phase that ended last ended by the fast proof.
   bool fast() const { return machine_->fast(); }
+  bool overslept() const { return machine_->overslept(); }
   // Who contradicted itself in the phase that ended last, as agreed.
   std::vector<PeerId> contradicted() const { return machine_->contradicted(); }
   // A frame from a member of the run. False when it is malformed or wrongly signed.

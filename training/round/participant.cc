@@ -256,11 +256,19 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
     co_await net::sleep_for(scheduler_, repeat_every);
   }
   certificate_.reset();  // found once more while the disk was full
+  // Whoever counts votes still gets this member's, or the certificate: the vote that made it may have been
+  // lost on its way to some, and members enter the next round together. With the certificate on disk this
+  // member can sign nothing else here any more.
+  const bool signed_it = ledger_->voted() == outcome;
+  const bool same = own != nullptr && own->outcome == outcome;
+  if (!signed_it && same) {
+    send_to_members(
+        swarm::VoteFrame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome.digest())}});
+  }
   for (const auto& member : chain().roster().members()) {
     // Who has not signed may not know; who was just admitted does not either.
-    if (member.id != self_ && !ballot_.has_vote_of(member.id, outcome.round, outcome.attempt)) {
-      send(member.id, certificate);
-    }
+    const bool voted = ballot_.has_vote_of(member.id, outcome.round, outcome.attempt);
+    if (member.id != self_ && (!voted || (!signed_it && !same))) send(member.id, certificate);
   }
   note_roster(outcome);
   spectator_ = false;

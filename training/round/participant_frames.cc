@@ -13,6 +13,8 @@ namespace {
 // An application that was not repeated for so long does not count any more.
 constexpr net::Duration application_lifetime = 5s;
 constexpr std::size_t applicants_limit = 256;
+// Attempts of a round that are given up for members that are out of them, before it goes on without those.
+constexpr swarm::Attempt attempts_for_others{2};
 
 }  // namespace
 
@@ -91,9 +93,14 @@ std::set<PeerId> Participant::Impl::out_of_attempt() const {
   return out;
 }
 
-// Whether the others cannot apply this attempt without those that are out of it.
+// Whether the others cannot apply this attempt without those that are out of it; or should not: when more
+// than F others say that they are out of it (they slept, or were restarted), an honest one is among them, and
+// it is better to begin again with all of them than to wait for each deadline and take their seats. A lone
+// founder that slept finds everybody else out. Liars cost a bounded number of attempts so.
 bool Participant::Impl::hopeless() const {
   const std::set<PeerId> out = out_of_attempt();
+  const std::size_t others = out.size() - (out.contains(self_) ? 1 : 0);
+  if (others > hostile_count() && chain().next_attempt() < attempts_for_others) return true;
   std::vector<PeerId> rest;
   for (const auto& member : chain().roster().members()) {
     if (!out.contains(member.id)) rest.push_back(member.id);

@@ -298,8 +298,8 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
   }
   alive_ = authors(set);
   anchor_ = scheduler_.now();
-  // What this member sent after the deadline counts here only.
-  lost_ = !set.contains(self_) || (late && !broadcaster_.fast());
+  // What this member sent after the deadline counts here only; and whom it slept through, it cannot blame.
+  lost_ = !set.contains(self_) || broadcaster_.overslept() || (late && !broadcaster_.fast());
   co_return set;
 }
 
