@@ -81,9 +81,13 @@ class PatternModel final : public training::Model {
 // Says a "turn" for every round.
 class TurnPrinter final : public training::ParticipantObserver {
  public:
-  TurnPrinter(tools::Output& output, const PatternModel& model) : output_(output), model_(model) {}
+  TurnPrinter(net::Scheduler& scheduler, tools::Output& output, const PatternModel& model)
+      : scheduler_(scheduler), output_(output), model_(model) {}
 
-  void on_round_started(swarm::RoundNumber) override { started_.push_back(wall_seconds()); }
+  // The turn's own time, from which the round counts its phases; LibuvScheduler's is that of wall_seconds().
+  void on_round_started(swarm::RoundNumber) override {
+    started_.push_back(net::seconds(scheduler_.now().time_since_epoch()));
+  }
   void on_round(const training::RoundReport& report) override {
     const bool applied = report.kind == swarm::OutcomeKind::apply && report.attempt == swarm::Attempt(0);
     // The next round may have begun already, but no report is left out.
@@ -115,6 +119,7 @@ class TurnPrinter final : public training::ParticipantObserver {
   }
 
  private:
+  net::Scheduler& scheduler_;
   tools::Output& output_;
   const PatternModel& model_;
   std::vector<double> started_;
@@ -171,7 +176,7 @@ Result<void> round_member_role(const Json& role, tools::Output& output) {
   const net::PingService ping(*host);
   const net::IdentifyService identify(*host);
   dht::Dht dht(*host, {});
-  TurnPrinter printer(output, *model);
+  TurnPrinter printer(scheduler, output, *model);
   training::Participant participant(*host, dht, *storage, make_manifest(role, group->members(), *model),
                                     model, nullptr, printer, {.evaluate_every = 0, .linger = 2s});
   std::optional<Result<void>> result;
