@@ -268,6 +268,13 @@ std::string Manifest::to_toml() const {
 
 Result<Manifest> Manifest::from_toml(std::string_view text) {
   if (text.size() > 4 * manifest_max_bytes) return bad("the file is too large");
+  // Names are printable ASCII anyway, and the library runs into undefined behaviour at some letters in keys.
+  const auto strange =
+      std::ranges::find_if(text, [](char c) { return static_cast<unsigned char>(c) > 0x7f; });
+  if (strange != text.end()) {
+    return bad("line " + std::to_string(1 + std::count(text.begin(), strange, '\n')) +
+               ": other than ASCII characters");
+  }
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
     const auto& error = parsed.error();

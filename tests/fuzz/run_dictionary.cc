@@ -69,7 +69,8 @@ void run(ByteView input) {
 }
 
 std::vector<Bytes> seeds() {
-  Script script(Bytes{7, 1, 9, 17, 25, 33, 41, 4});
+  const Bytes choices{7, 1, 9, 17, 25, 33, 41, 4};
+  Script script(choices);
   std::vector<Bytes> out{dictionary(script), to_bytes(RunDictionary::key_of(run_id))};
   out.push_back({3, 1, 2, 3, 2, 9, 5, 3, 40, 41, 42});
   return out;

@@ -58,6 +58,7 @@ TEST_CASE("a typo in the file is an error that names the place") {
     const auto read = Manifest::from_toml(text);
     return read ? "" : read.error().message;
   };
+  CHECK(error("[run]\nn\xcd\xa2me = 1\n") == "manifest: line 2: other than ASCII characters");
   CHECK_FALSE(error("[|run]\n").empty());  // an assertion of the parser's, if it had them
   CHECK(error("[training]\nsample = 3\n") == "manifest: unknown key sample in [training]");
   CHECK(error("[trainin]\n") == "manifest: unknown table or key trainin");
