@@ -83,6 +83,11 @@ void Aead::open_head(const Nonce& nonce, ByteView ad, ByteView sealed, MutableBy
   update(context_->evp, out.data(), sealed);
 }
 
+void Aead::open_more(ByteView sealed, MutableByteView out) {
+  TESTUDO_CHECK(out.size() == sealed.size());
+  update(context_->evp, out.data(), sealed);
+}
+
 bool Aead::open_rest(ByteView sealed, MutableByteView out) {
   if (sealed.size() < kTagSize) {
     wipe(out);

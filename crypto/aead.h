@@ -41,11 +41,13 @@ class Aead {
     return open(nonce(counter), ad, sealed, out);
   }
 
-  // Opening in two steps, so that the first bytes can say where the others belong: open_head decrypts a
-  // part that open_rest, with all that follows and the tag, vouches for. Until that has returned true the
-  // head is a stranger's claim, good for choosing `out` and for nothing else.
+  // Opening in steps, so that the first bytes can say where the others belong: open_head and open_more
+  // decrypt parts that open_rest, with all that follows and the tag, vouches for. Until that has returned
+  // true they are a stranger's claim, good for choosing `out` and for nothing else.
   void open_head(const Nonce& nonce, ByteView ad, ByteView sealed, MutableByteView out);
-  // REQUIRES: open_head was the last call. As open otherwise; a false one leaves the head to its caller.
+  // REQUIRES: open_head or open_more was the last call.
+  void open_more(ByteView sealed, MutableByteView out);
+  // Likewise. As open otherwise; when it is false, wiping the earlier parts is the caller's.
   [[nodiscard]] bool open_rest(ByteView sealed, MutableByteView out);
 
  private:

@@ -34,8 +34,9 @@ class CipherState {
   Result<void> encrypt(ByteView ad, ByteView head, ByteView body, MutableByteView out);
   // Error authentication: not what the other side sealed next; the counter stays, the connection must end.
   Result<void> decrypt(ByteView ad, ByteView sealed, MutableByteView out);
-  // The same in two steps, as Aead::open_head and open_rest.
+  // The same in steps, as Aead::open_head, open_more and open_rest.
   Result<void> decrypt_head(ByteView ad, ByteView sealed, MutableByteView out);
+  void decrypt_more(ByteView sealed, MutableByteView out) { aead_.open_more(sealed, out); }
   Result<void> decrypt_rest(ByteView sealed, MutableByteView out);
 
   std::uint64_t next_nonce() const { return nonce_; }

@@ -68,8 +68,8 @@ Result<void> Connection::receive_frame(const FrameOpener::Sealed& frame) {
   const std::size_t head_size = std::min(mux_->head_size(), frame.plain_size());
   TRY(const ByteView head, opener_->open_head(frame, head_size));
   const MutableByteView target = mux_->direct_target(head, frame.plain_size() - head_size);
-  TRY_VOID(opener_->open_rest(frame, head_size, target));
-  if (!target.empty()) return mux_->receive_direct(clock(), head, target.size());
+  TRY(const ByteView rest, opener_->open_rest(frame, head_size, target));
+  if (!target.empty()) return mux_->receive_direct(clock(), head, target.size(), rest);
   return mux_->receive(clock(), frame.message.first(frame.plain_size()));
 }
 

@@ -218,17 +218,18 @@ MutableByteView Yamux::direct_target(ByteView head, std::size_t size) const {
     if (stream == nullptr || stream->remote_fin_ || left > stream->window_.open()) return {};
   }
   if (stream == nullptr || stream->session_ == nullptr || size > left) return {};
-  return size <= stream->wanted() ? stream->target_.subspan(stream->filled_, size) : MutableByteView();
+  return stream->target_.subspan(stream->filled_, std::min(size, stream->wanted()));
 }
 
-Result<void> Yamux::receive_direct(TimePoint now, ByteView head, std::size_t size) {
+Result<void> Yamux::receive_direct(TimePoint now, ByteView head, std::size_t direct, ByteView rest) {
   now_ = now;
   if (!head.empty()) {
     TRY(const Header header, parse(head));
     TRY_VOID(on_header(header));
   }
-  payload_left_ -= static_cast<std::uint32_t>(size);
-  payload_stream_->delivered(size);
+  payload_left_ -= static_cast<std::uint32_t>(direct + rest.size());
+  payload_stream_->delivered(direct);
+  payload_stream_->deliver(rest);
   if (payload_left_ == 0) finish_payload();
   return {};
 }

@@ -60,12 +60,12 @@ class Yamux {
   // An error ends the session: fail() it and drop the connection.
   Result<void> receive(TimePoint now, ByteView bytes);
   // For a caller that can put arriving bytes where a reader waits for them: `head` are the head_size() bytes
-  // that come next, perhaps forged; where the `size` bytes behind them go, if all of them go to one reader,
-  // and empty otherwise. Changes nothing.
+  // that come next, perhaps forged. Where the first of the `size` bytes behind them go, if all those are of
+  // one stream and a reader waits there, and empty otherwise. Changes nothing.
   std::size_t head_size() const { return payload_left_ > 0 ? 0 : header_size - partial_size_; }
   MutableByteView direct_target(ByteView head, std::size_t size) const;
-  // As receive(), once head and bytes are known to be authentic and the bytes lie at direct_target().
-  Result<void> receive_direct(TimePoint now, ByteView head, std::size_t size);
+  // As receive(), once all are known to be authentic and the first `direct` bytes lie at direct_target().
+  Result<void> receive_direct(TimePoint now, ByteView head, std::size_t direct, ByteView rest);
   Result<std::shared_ptr<YamuxStream>> open();
   // Sends what waits, one frame a stream in turn, while there is room.
   void pump();

@@ -36,17 +36,25 @@ Result<ByteView> FrameOpener::open_head(const Sealed& frame, std::size_t size) {
   return head;
 }
 
-Result<void> FrameOpener::open_rest(const Sealed& frame, std::size_t head, MutableByteView target) {
-  const MutableByteView rest = frame.message.subspan(head);
-  return cipher_.decrypt_rest(rest, target.empty() ? rest.first(rest.size() - crypto::kNoiseTag) : target);
+Result<ByteView> FrameOpener::open_rest(const Sealed& frame, std::size_t head, MutableByteView target) {
+  TESTUDO_CHECK(head + target.size() <= frame.plain_size());
+  cipher_.decrypt_more(frame.message.subspan(head, target.size()), target);
+  const MutableByteView rest = frame.message.subspan(head + target.size());
+  const MutableByteView plain = rest.first(rest.size() - crypto::kNoiseTag);
+  auto opened = cipher_.decrypt_rest(rest, plain);
+  if (!opened) {
+    std::ranges::fill(target, std::uint8_t{0});
+    return fail(std::move(opened).error());
+  }
+  return plain;
 }
 
 Result<std::optional<FrameOpener::Frame>> FrameOpener::open_frame(MutableByteView input) {
   TRY(const auto sealed, find_frame(input));
   if (!sealed) return std::nullopt;
   TRY_VOID(open_head(*sealed, 0));
-  TRY_VOID(open_rest(*sealed, 0, {}));
-  return Frame{sealed->message.first(sealed->plain_size()), sealed->consumed};
+  TRY(const ByteView plain, open_rest(*sealed, 0, {}));
+  return Frame{plain, sealed->consumed};
 }
 
 }  // namespace testudo::net

@@ -44,9 +44,10 @@ class FrameOpener {
   // Decrypts the first `size` bytes where they are; not authentic before the rest is.
   // REQUIRES: size <= plain_size().
   Result<ByteView> open_head(const Sealed& frame, std::size_t size);
-  // The bytes behind those, into `target`, or where they are if it is empty. An error ends the connection.
-  // REQUIRES: open_head(frame, head) came before; `target` is empty or as long as what is left.
-  Result<void> open_rest(const Sealed& frame, std::size_t head, MutableByteView target);
+  // The bytes behind those: the first of them into `target`, the others where they are. An error ends the
+  // connection and leaves nothing in `target`.
+  // REQUIRES: open_head(frame, head) came before; `target` is not longer than what is left.
+  Result<ByteView> open_rest(const Sealed& frame, std::size_t head, MutableByteView target);
 
  private:
   crypto::CipherState cipher_;

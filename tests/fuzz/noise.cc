@@ -63,9 +63,11 @@ void check_frames(net::FrameSealer& sealer, net::FrameOpener& opener, Script& sc
       const auto begin = opener.open_head(**frame, first);
       TESTUDO_CHECK(begin.has_value());
       result = to_bytes(*begin);
-      Bytes rest((*frame)->plain_size() - first);
-      opened = opener.open_rest(**frame, first, rest).has_value();
-      append(result, rest);
+      Bytes target(at % ((*frame)->plain_size() - first + 1));
+      const auto rest = opener.open_rest(**frame, first, target);
+      opened = rest.has_value();
+      append(result, target);
+      if (opened) append(result, *rest);
     }
     TESTUDO_CHECK(opened == (flip == 0));
     if (!opened) return;

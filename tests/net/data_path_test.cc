@@ -20,7 +20,7 @@ Bytes random_bytes(crypto::Rng& rng, std::size_t size) {
 
 }  // namespace
 
-TEST_CASE("a frame is the same wherever its head ends, and opens in two steps into any place") {
+TEST_CASE("a frame is the same wherever its head ends, and opens in steps into any place") {
   crypto::SeededRng rng(1);
   const Bytes plain = random_bytes(rng, 200);
   Bytes whole;
@@ -38,13 +38,15 @@ TEST_CASE("a frame is the same wherever its head ends, and opens in two steps in
     const auto opened = opener.open_head(**frame, cut);
     REQUIRE(opened.has_value());
     CHECK(equal(*opened, head));
-    Bytes target(body.size());
-    REQUIRE(opener.open_rest(**frame, cut, target).has_value());
-    CHECK(equal(target, body));
+    Bytes target(static_cast<std::size_t>(rng.below(body.size() + 1)));
+    const auto rest = opener.open_rest(**frame, cut, target);
+    REQUIRE(rest.has_value());
+    CHECK(equal(target, body.first(target.size())));
+    CHECK(equal(*rest, body.subspan(target.size())));
   }
 }
 
-TEST_CASE("a frame changed at any byte is refused in two steps as in one, and nothing of it is left") {
+TEST_CASE("a frame changed at any byte is refused in steps as in one, and nothing of it is left") {
   crypto::SeededRng rng(2);
   Bytes whole;
   REQUIRE(FrameSealer(cipher()).append_frame(whole, random_bytes(rng, 64), {}).has_value());
@@ -56,11 +58,11 @@ TEST_CASE("a frame changed at any byte is refused in two steps as in one, and no
     const auto frame = FrameOpener::find_frame(changed);
     REQUIRE((frame.has_value() && frame->has_value()));
     REQUIRE(opener.open_head(**frame, 12).has_value());
-    Bytes target(52, 9);
+    Bytes target(at % 52 + 1, 9);
     const auto opened = opener.open_rest(**frame, 12, target);
     REQUIRE_FALSE(opened.has_value());
     CHECK(opened.error().code == ErrorCode::authentication);
-    CHECK(target == Bytes(52));
+    CHECK(target == Bytes(target.size()));
   }
 }
 
@@ -111,9 +113,9 @@ Result<bool> receive(Yamux& mux, ByteView message) {
     TRY_VOID(mux.receive({}, message));
     return false;
   }
-  REQUIRE(target.size() == rest.size());
-  std::ranges::copy(rest, target.begin());
-  TRY_VOID(mux.receive_direct({}, head, rest.size()));
+  REQUIRE(target.size() <= rest.size());
+  std::ranges::copy(rest.first(target.size()), target.begin());
+  TRY_VOID(mux.receive_direct({}, head, target.size(), rest.subspan(target.size())));
   return true;
 }
 
@@ -157,7 +159,7 @@ TEST_CASE("readers get the bytes of their streams, opened in place or copied, ho
     REQUIRE(readers.size() == streams);
     for (std::size_t i = 0; i < streams; ++i) CHECK(readers[i].got == sent[i]);
     CHECK(copied > 0);
-    if (largest == 3000) CHECK(direct > 0);
+    CHECK(direct > 0);
   }
 }
 
