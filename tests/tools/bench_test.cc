@@ -86,8 +86,8 @@ TEST_CASE("puts and gets stand beside round trips") {
 
 TEST_CASE("rounds stand beside the floor of their bytes, phase by phase") {
   const auto names = rows_of({"round", "--rule", "centered_clip"});
-  for (const char* name : {"all-reduce", "all-reduce, floor", "whole", "phase commit", "phase gather", "cpu",
-                           "sent by a member", "peak memory of a member"}) {
+  for (const char* name : {"all-reduce", "all-reduce, floor", "whole", "phase commit", "phase gather",
+                           "phase certify, disk", "cpu", "sent by a member", "peak memory of a member"}) {
     CAPTURE(name);
     CHECK(names.contains(std::string("round/centered_clip/int8/1 MiB x 3/") + name));
   }
