@@ -64,6 +64,11 @@ DataDirectory::~DataDirectory() {
 Result<crypto::KeyPair> DataDirectory::identity(crypto::Rng& rng) const {
   const std::string path = file("identity.key");
   auto loaded = crypto::KeyPair::load(path);
+  if (!loaded && loaded.error().code == ErrorCode::corrupt) {
+    Error error = std::move(loaded).error();
+    error.message += "; the file is damaged: put back a copy, or use another --data directory";
+    return fail(std::move(error));
+  }
   if (loaded || loaded.error().code != ErrorCode::not_found) return loaded;
   // A new key beside an old ledger would make its member a stranger to its own run.
   if (std::filesystem::exists(file("testudo.sqlite"))) {
@@ -89,8 +94,13 @@ Result<std::optional<swarm::SignedManifest>> kept_manifest(const std::string& di
     if (bytes.error().code == ErrorCode::not_found) return std::nullopt;
     return fail(std::move(bytes).error());
   }
-  TRY(auto manifest, checked_manifest(*bytes, run, path));
-  return manifest;
+  auto manifest = checked_manifest(*bytes, run, path);
+  if (!manifest) {
+    Error error = std::move(manifest).error();
+    error.message += "; delete that file, and --bootstrap ADDRESS fetches it again";
+    return fail(std::move(error));
+  }
+  return std::move(*manifest);
 }
 
 Result<swarm::SignedManifest> checked_manifest(ByteView bytes, const swarm::RunId& run,

@@ -112,9 +112,10 @@ void Node::save_peers(const std::string& path) const {
 }
 
 Task<void> Node::keep_peers_saved(std::string path) const {
-  for (;;) {
-    co_await net::sleep_for(scheduler_, 1min);
-    save_peers(path);
+  // Soon after the first connections, so that a node that is killed early finds the others again.
+  for (net::Duration pause = 1s;; pause = std::min<net::Duration>(4 * pause, 1min)) {
+    co_await net::sleep_for(scheduler_, pause);
+    if (!dht_->known_peers().empty()) save_peers(path);
   }
 }
 
@@ -123,11 +124,20 @@ std::vector<net::PeerAddress> Node::load_peers(const std::string& path) {
   const auto file = read_file(path, max_peers_file);
   if (!file) return peers;
   std::string_view text = as_text(*file);
+  std::size_t unreadable = 0;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     auto peer = net::parse_peer_address(text.substr(0, end));
-    if (peer) peers.push_back(std::move(*peer));
+    if (peer) {
+      peers.push_back(std::move(*peer));
+    } else {
+      ++unreadable;
+    }
     text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  if (unreadable > 0) {
+    spdlog::warn("{}: {} lines are no addresses and are left out; the file is written anew", path,
+                 unreadable);
   }
   return peers;
 }

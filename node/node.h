@@ -41,7 +41,7 @@ class Node {
 
   // Peers that the DHT knows, to start from after a restart: one address a line.
   void save_peers(const std::string& path) const;
-  // Every minute, until it is destroyed.
+  // After the first seconds and every minute, until it is destroyed.
   net::Task<void> keep_peers_saved(std::string path) const;
   static std::vector<net::PeerAddress> load_peers(const std::string& path);
 

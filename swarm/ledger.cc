@@ -96,6 +96,17 @@ Result<void> Chain::append(const Certificate& certificate) {
 }
 
 Result<std::unique_ptr<Ledger>> Ledger::open(net::Storage& storage, const SignedManifest& manifest) {
+  auto ledger = load(storage, manifest);
+  if (!ledger && ledger.error().code == ErrorCode::corrupt) {
+    // Without it nobody knows what this member has signed: it is not to be mended by deleting it.
+    Error error = std::move(ledger).error().in(storage.name());
+    error.message += "; the file is damaged: put back a copy, or use another --data directory";
+    return fail(std::move(error));
+  }
+  return ledger;
+}
+
+Result<std::unique_ptr<Ledger>> Ledger::load(net::Storage& storage, const SignedManifest& manifest) {
   std::unique_ptr<Ledger> ledger(new Ledger(storage, manifest.manifest));
   const RunId run = manifest.manifest.run_id();
   TRY(const auto stored_run, get_sealed(storage, run_key));

@@ -71,6 +71,7 @@ class Ledger {
   const std::optional<Outcome>& voted() const { return voted_; }
 
  private:
+  static Result<std::unique_ptr<Ledger>> load(net::Storage& storage, const SignedManifest& manifest);
   Ledger(net::Storage& storage, const Manifest& manifest) : storage_(storage), chain_(manifest) {}
   net::Storage& storage_;
   Chain chain_;

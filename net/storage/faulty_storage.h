@@ -24,6 +24,7 @@ class FaultyStorage final : public Storage {
   explicit FaultyStorage(Storage& inner, std::function<void()> die = {})
       : inner_(inner), die_(std::move(die)) {}
 
+  std::string name() const override { return inner_.name(); }
   Result<std::optional<Bytes>> get(std::string_view key) override;
   Result<void> write(std::vector<Entry> entries) override;
   Result<std::vector<std::pair<std::string, Bytes>>> list(std::string_view prefix) override;

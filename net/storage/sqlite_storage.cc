@@ -49,7 +49,9 @@ Error SqliteStorage::error(int code, const char* doing) const {
       return {ErrorCode::refused, where + "another process uses this data directory"};
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return {ErrorCode::corrupt, where + sqlite3_errmsg(database_.get())};
+      return {ErrorCode::corrupt,
+              where + sqlite3_errmsg(database_.get()) +
+                  ": the file is damaged; put back a copy, or use another --data directory"};
     default:
       return {ErrorCode::io, where + (database_ ? sqlite3_errmsg(database_.get()) : sqlite3_errstr(code))};
   }

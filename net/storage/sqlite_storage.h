@@ -19,6 +19,7 @@ class SqliteStorage final : public Storage {
   static Result<std::unique_ptr<SqliteStorage>> open(const std::string& path);
   ~SqliteStorage() override;
 
+  std::string name() const override { return path_; }
   Result<std::optional<Bytes>> get(std::string_view key) override;
   Result<void> write(std::vector<Entry> entries) override;
   Result<std::vector<std::pair<std::string, Bytes>>> list(std::string_view prefix) override;

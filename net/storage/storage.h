@@ -17,6 +17,8 @@ namespace testudo::net {
 class Storage {
  public:
   virtual ~Storage() = default;
+  // Where it keeps things, for messages: the path of a file.
+  virtual std::string name() const { return "the storage"; }
   virtual Result<std::optional<Bytes>> get(std::string_view key) = 0;
   struct Entry {
     std::string key;

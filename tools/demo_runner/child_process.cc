@@ -25,6 +25,9 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(net::LibuvScheduler& s
   child->process_.data = child->output_.data = child.get();
   uv_pipe_init(scheduler.loop(), &child->output_, 0);
 
+  // It dies with us however we die: setpriv asks the kernel for that and becomes the program.
+  static constexpr const char* with_parent[] = {"setpriv", "--pdeathsig", "KILL", "--"};
+  command.insert(command.begin(), std::begin(with_parent), std::end(with_parent));
   std::vector<char*> arguments;
   for (std::string& word : command) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -49,7 +52,8 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(net::LibuvScheduler& s
   const int status = uv_spawn(scheduler.loop(), &child->process_, &options);
   ::close(log_file);
   if (status != 0) {
-    return fail(ErrorCode::io, "cannot start " + command.front() + ": " + uv_strerror(status));
+    return fail(ErrorCode::io,
+                "cannot start " + command[std::size(with_parent)] + ": " + uv_strerror(status));
   }
   child->spawned_ = true;
   uv_read_start(

@@ -1,6 +1,7 @@
 // ChildProcess: one program started by us, its lines on stdout, its log in a file. It is ended by its own
-// process id and no other, and does not outlive this object. Loop thread only, and never destroyed within a
-// callback of the loop: the destructor runs the loop until the child is gone.
+// process id and no other, and does not outlive this object, nor this process when that is killed. Loop
+// thread only, and never destroyed within a callback of the loop: the destructor runs the loop until the
+// child is gone.
 #pragma once
 
 #include <uv.h>
