@@ -12,6 +12,9 @@ void add_join(Program& program);
 void add_ping(Program& program);
 void add_identify(Program& program);
 void add_dht(Program& program);  // put, get, find-peer
+void add_simulate(Program& program);
+void add_simulate_round(Program& program, CLI::App* group);
+void add_simulate_dht(Program& program, CLI::App* group);
 void add_bench(Program& program);
 
 }  // namespace testudo::tools

@@ -20,6 +20,7 @@ Each command says more: testudo join --help. Exit codes: 0 done (also after Ctrl
   add_ping(program);
   add_identify(program);
   add_dht(program);
+  add_simulate(program);
   add_bench(program);
   return program.run(argc, argv);
 }

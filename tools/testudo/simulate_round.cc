@@ -1,0 +1,274 @@
+// testudo simulate round: whole swarms of production members in virtual time.
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <memory>
+
+#include "crypto/base/encoding.h"
+#include "tools/cli/events.h"
+#include "tools/cli/replay.h"
+#include "tools/testudo/commands.h"
+#include "training/simulation/round_simulation.h"
+
+namespace testudo::tools {
+namespace {
+
+using training::RoundSimulationReport;
+using training::SimSwarm;
+using training::Violation;
+
+net::Duration milliseconds(double value) { return net::from_seconds(value / 1000); }
+
+struct RoundArguments {
+  SeedOptions seeds;
+  std::size_t members = 8;
+  std::size_t founders = 3;
+  std::uint64_t rounds = 20;
+  std::size_t parameters = 1000;
+  std::string rule = "centered_clip";
+  std::string codec = "int8";
+  double latency = 20;
+  double jitter = 2;
+  double bandwidth = 0;
+  double loss = 0;
+  double work = 50;
+  double delta = 500;
+  double churn = 0;
+  double downtime = 5;
+  std::size_t late = 0;
+  double partitions = 0;
+  double partition_time = 5;
+  std::size_t hostile = 0;
+  std::string attack = "sign_flip";
+  double within = 0;
+  bool trace = false;
+};
+
+Result<training::RoundSimulationOptions> simulation_options(const RoundArguments& arguments,
+                                                            std::uint64_t seed) {
+  if (arguments.founders > arguments.members) {
+    return fail(ErrorCode::invalid_argument, "--founders is more than --members");
+  }
+  const std::size_t joiners = arguments.members - arguments.founders;
+  if (arguments.hostile > joiners || arguments.late > joiners) {
+    return fail(
+        ErrorCode::invalid_argument,
+        "--hostile and --late count members that are no founders: there are " + std::to_string(joiners));
+  }
+  training::RoundSimulationOptions out;
+  out.swarm = {.founders = arguments.founders,
+               .joiners = joiners,
+               .hostile = arguments.hostile,
+               .attack = arguments.attack,
+               .dimension = arguments.parameters,
+               .rounds = arguments.rounds,
+               .rule = arguments.rule,
+               .codec = arguments.codec,
+               .loss = arguments.loss,
+               .latency = milliseconds(arguments.latency),
+               .jitter = milliseconds(arguments.jitter),
+               .bandwidth = arguments.bandwidth * 1e6,
+               .work = milliseconds(arguments.work),
+               .delta = milliseconds(arguments.delta),
+               .evaluate_every = 0,
+               .seed = seed};
+  out.faults = {.kills_per_minute = arguments.churn,
+                .downtime = net::from_seconds(arguments.downtime),
+                .late = arguments.late,
+                .partitions_per_minute = arguments.partitions,
+                .partition_time = net::from_seconds(arguments.partition_time)};
+  out.within = net::from_seconds(arguments.within);
+  return out;
+}
+
+// Prints what one run does: rounds once, by the first that reports them.
+class RoundPrinter final : public training::RoundSimulationObserver {
+ public:
+  RoundPrinter(std::uint64_t seed, std::string prefix, bool trace, Output& output,
+               SimulationProgress& progress)
+      : seed_(seed), prefix_(std::move(prefix)), trace_(trace), output_(output), progress_(progress) {}
+
+  void on_start(SimSwarm& swarm) override { swarm_ = &swarm; }
+  void on_report(std::size_t member, const training::RoundReport& report) override {
+    if (trace_) {
+      trace_line(member, round_text(report));
+    }
+    const std::pair position(report.round.value(), report.attempt.value());
+    if (position <= shown_ || !swarm_->member(member).behaviour.is_honest()) return;
+    shown_ = position;
+    Json event = round_event(to_hex(swarm_->manifest().run_id()), report);
+    event.erase("accuracy");
+    event.erase("evaluation_loss");
+    event["seed"] = seed_;
+    event["virtual_seconds"] = now();
+    output_.say(event, "");
+  }
+  void on_event(std::optional<std::size_t> member, const std::string& what) override {
+    if (trace_) trace_line(member, what);
+  }
+  void on_progress(const SimSwarm&) override {
+    progress_.show(fmt::format("{}round {} of {}", prefix_, shown_.first, swarm_->manifest().last_round),
+                   now());
+  }
+
+ private:
+  double now() const { return net::seconds(swarm_->scheduler().now().time_since_epoch()); }
+  void trace_line(std::optional<std::size_t> member, const std::string& what) {
+    const std::string who = member ? fmt::format("member {:<3}", *member) : std::string(10, ' ');
+    output_.say({{"event", "trace"},
+                 {"seed", seed_},
+                 {"virtual_seconds", now()},
+                 {"member", member ? Json(*member) : Json(nullptr)},
+                 {"what", what}},
+                fmt::format("{:10.3f} s  {}  {}", now(), who, what));
+  }
+
+  std::uint64_t seed_;
+  std::string prefix_;
+  bool trace_;
+  Output& output_;
+  SimulationProgress& progress_;
+  SimSwarm* swarm_ = nullptr;
+  std::pair<std::uint64_t, std::uint32_t> shown_{};
+};
+
+void say_report(std::uint64_t seed, const RoundSimulationReport& report, Output& output) {
+  const double p50 = training::quantile(report.round_seconds, 0.5);
+  const double p99 = training::quantile(report.round_seconds, 0.99);
+  const double virtual_seconds = net::seconds(report.virtual_time);
+  std::string text = fmt::format(
+      "seed {}: rounds applied {}, attempts void {}, round time p50 {:.2f} s p99 {:.2f} s, sent {} a member "
+      "and "
+      "round, loss {:.4g}, {} of virtual time",
+      seed, report.applied, report.voided, p50, p99,
+      bytes_text(static_cast<std::uint64_t>(report.bytes_sent)), report.final_loss,
+      duration_text(virtual_seconds));
+  if (report.kills > 0) text += fmt::format(", killed {}", report.kills);
+  if (report.partitions > 0) text += fmt::format(", partitions {}", report.partitions);
+  if (report.seats_lost > 0) text += fmt::format(", seats lost {}", report.seats_lost);
+  if (report.bans > 0) text += fmt::format(", hostile members banned {}", report.bans);
+  output.say({{"event", "done"},
+              {"seed", seed},
+              {"held", report.violations.empty()},
+              {"applied", report.applied},
+              {"void", report.voided},
+              {"round_seconds_p50", p50},
+              {"round_seconds_p99", p99},
+              {"bytes_sent", report.bytes_sent},
+              {"loss", number(report.final_loss)},
+              {"kills", report.kills},
+              {"partitions", report.partitions},
+              {"seats_lost", report.seats_lost},
+              {"bans", report.bans},
+              {"virtual_seconds", virtual_seconds},
+              {"segments", report.segments},
+              {"trace", fmt::format("{:016x}", report.trace)}},
+             text);
+}
+
+Result<void> simulate_rounds(const RoundArguments& arguments, const CLI::App& command, Output& output) {
+  TRY(const auto seeds, chosen_seeds(arguments.seeds));
+  // What a simulated member warns of is a part of the story, and told by --trace.
+  if (command.get_parent()->get_parent()->count("--log-level") == 0) spdlog::set_level(spdlog::level::err);
+  SimulationProgress progress;
+  std::size_t failed = 0;
+  std::string replay;
+  for (std::size_t i = 0; i < seeds.size(); ++i) {
+    TRY(const auto options, simulation_options(arguments, seeds[i]));
+    const std::string prefix =
+        seeds.size() > 1 ? fmt::format("seed {} ({} of {}): ", seeds[i], i + 1, seeds.size()) : std::string();
+    RoundPrinter printer(seeds[i], prefix, arguments.trace, output, progress);
+    const auto report = training::simulate_round(options, &printer);
+    progress.add_run(net::seconds(report.virtual_time));
+    for (const Violation& violation : report.violations) {
+      output.say({{"event", "property_failed"},
+                  {"seed", seeds[i]},
+                  {"property", violation.property},
+                  {"round", violation.round},
+                  {"member", violation.member ? Json(*violation.member) : Json(nullptr)},
+                  {"what", violation.what},
+                  {"replay", replay_line(command, seeds[i])},
+                  {"version", TESTUDO_VERSION}},
+                 fmt::format("seed {}: PROPERTY FAILED: {}", seeds[i], training::to_text(violation)));
+    }
+    if (!report.violations.empty()) {
+      ++failed;
+      if (replay.empty()) replay = replay_line(command, seeds[i]);
+      if (!output.json())
+        output.say(Json(),
+                   fmt::format("replay: {}  # testudo {}", replay_line(command, seeds[i]), TESTUDO_VERSION));
+    }
+    say_report(seeds[i], report, output);
+  }
+  progress.say(progress.summary());
+  if (failed == 0) return {};
+  return fail(ErrorCode::internal,
+              fmt::format("a property failed in {} of {} runs; repeat the first with: {}", failed,
+                          seeds.size(), replay));
+}
+
+}  // namespace
+
+void add_simulate_round(Program& program, CLI::App* group) {
+  auto arguments = std::make_shared<RoundArguments>();
+  auto self = std::make_shared<CLI::App*>(nullptr);
+  CLI::App* command = program.add(
+      "round", "A whole swarm of members that train together",
+      R"(Every member is the one of testudo join; the network, time, randomness, disk and model are simulated. After
+every round it is checked that honest members hold the same bytes, that none of them is banned, that nothing
+certified is lost by kill -9, that rounds end in time and queues stay bounded. A property that fails is
+printed with the line that repeats the run, and the exit code is 1. stdout depends on the options alone; how
+fast it was is said on stderr.
+
+Example:  testudo simulate round --members 16 --rounds 50 --churn 6 --loss 0.01 --seeds 100
+          testudo simulate round --members 7 --hostile 2 --attack equivocate --trace
+Next:     the replay line of a seed that failed, with --trace)",
+      [arguments, self](Output& output) { return simulate_rounds(*arguments, **self, output); }, group);
+  *self = command;
+  RoundArguments& a = *arguments;
+  const auto option = [command](const char* name, auto& value, const char* what) {
+    return command->add_option(name, value, what)->capture_default_str();
+  };
+  add_seed_options(*command, a.seeds);
+  option("--members", a.members, "Members, founders included")->check(CLI::Range(1, 256));
+  option("--founders", a.founders, "Founders")->check(CLI::Range(1, 256));
+  option("--rounds", a.rounds, "Rounds")->check(CLI::Range(1, 1'000'000));
+  option("--parameters", a.parameters, "Parameters of the model")->check(CLI::Range(1, 100'000'000));
+  option("--rule", a.rule, "How contributions are aggregated")
+      ->check(CLI::IsMember({"centered_clip", "mean", "coordinate_median"}));
+  option("--codec", a.codec, "How they are encoded")->check(CLI::IsMember({"int8", "fp16", "fp32"}));
+  option("--latency", a.latency, "Milliseconds, one way between two members")
+      ->check(CLI::Range(0.0, 60'000.0));
+  option("--jitter", a.jitter, "Milliseconds at most that a segment is late")
+      ->check(CLI::Range(0.0, 60'000.0));
+  option("--bandwidth", a.bandwidth, "MB/s of a member, each way; 0: no limit")->check(CLI::Range(0.0, 1e6));
+  option("--loss", a.loss, "Share of packets that are lost, and sent again")->check(CLI::Range(0.0, 0.9));
+  option("--work", a.work, "Milliseconds of a job on the CPU")->check(CLI::Range(0.0, 60'000.0));
+  option("--delta", a.delta, "Milliseconds in which honest members are promised to hear one another")
+      ->check(CLI::Range(1.0, 60'000.0));
+  option("--churn", a.churn, "kill -9 of a member, so many times a minute")->check(CLI::Range(0.0, 6000.0));
+  option("--downtime", a.downtime, "Seconds on average until it is started again")
+      ->check(CLI::Range(0.0, 36e3));
+  option("--late", a.late, "Members that start at a random moment of the first minute");
+  option("--partitions", a.partitions, "The network is cut in two, so many times a minute")
+      ->check(CLI::Range(0.0, 600.0));
+  option("--partition-time", a.partition_time, "Seconds on average until it is whole again")
+      ->check(CLI::Range(0.0, 36e3));
+  option("--hostile", a.hostile, "Members that attack");
+  std::vector<std::string> attacks;
+  std::string attack_help = "What they do:";
+  for (const auto& attack : training::attack_names()) {
+    attacks.emplace_back(attack.name);
+    attack_help += fmt::format(" {} ({});", attack.name, attack.what);
+  }
+  attack_help.back() = '.';
+  command->add_option("--attack", a.attack, attack_help)
+      ->capture_default_str()
+      ->check(CLI::IsMember(attacks));
+  option("--within", a.within, "Virtual seconds in which it must end; 0: what the worst rounds take")
+      ->check(CLI::Range(0.0, 1e9));
+  command->add_flag("--trace", a.trace, "Print every event of every member");
+}
+
+}  // namespace testudo::tools
