@@ -1,4 +1,5 @@
-// testudo simulate as a process: usage, determinism, and failures that can be repeated from the line they print.
+// testudo simulate as a process: usage, determinism, and failures that can be repeated from the line they
+// print.
 
 #include <doctest/doctest.h>
 
@@ -55,7 +56,8 @@ TEST_CASE("simulate: help teaches, wrong usage exits 2, options that contradict 
 TEST_CASE("simulate: the same options print the same bytes, other seeds others") {
   ProcessTest test;
   const std::vector<std::vector<std::string>> commands = {
-      {"simulate", "round", "--members", "5", "--rounds", "6", "--parameters", "100", "--churn", "10", "--loss", "0.01"},
+      {"simulate", "round", "--members", "5", "--rounds", "6", "--parameters", "100", "--churn", "10",
+       "--loss", "0.01"},
       {"simulate", "dht", "--nodes", "30", "--puts", "5", "--gets", "10", "--lookups", "5"}};
   for (auto command : commands) {
     command.insert(command.end(), {"--json", "--seeds", "1..2"});
@@ -74,10 +76,12 @@ TEST_CASE("simulate: the same options print the same bytes, other seeds others")
 TEST_CASE("simulate: a property that fails exits 1, and its replay line fails in the same way") {
   ProcessTest test;
   // Nobody trains twenty rounds in three seconds.
-  const std::vector<std::string> round = {"simulate", "round", "--within", "3", "--churn", "1", "--seed", "7", "--json"};
+  const std::vector<std::string> round = {"simulate", "round",  "--within", "3",     "--churn",
+                                          "1",        "--seed", "7",        "--json"};
   // Everybody dies every few seconds, and comes back knowing nothing.
-  const std::vector<std::string> dht = {"simulate", "dht",      "--nodes", "40",       "--churn", "600", "--downtime",
-                                        "20",       "--spread", "60",      "--lookups", "0",       "--json"};
+  const std::vector<std::string> dht = {"simulate",  "dht",        "--nodes", "40",       "--churn",
+                                        "600",       "--downtime", "20",      "--spread", "60",
+                                        "--lookups", "0",          "--json"};
   for (const auto& command : {round, dht}) {
     const auto run = test.run(command);
     CHECK(run->exit_code() == 1);
@@ -99,7 +103,8 @@ TEST_CASE("simulate: --trace tells what happened to whom") {
   const auto run = test.run({"simulate", "round", "--members", "4", "--rounds", "3", "--trace"});
   CHECK(run->exit_code() == 0);
   const auto says = [&run](const std::string& text) {
-    return std::ranges::any_of(run->lines, [&](const auto& line) { return line.find(text) != std::string::npos; });
+    return std::ranges::any_of(run->lines,
+                               [&](const auto& line) { return line.find(text) != std::string::npos; });
   };
   CHECK(says("member 3    started"));
   CHECK(says("admitted"));
