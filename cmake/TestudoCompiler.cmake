@@ -20,11 +20,11 @@ if(LLD_LINKER AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_link_options(--ld-path=${LLD_LINKER})
 endif()
 
-# testudo_floor(NAME DEPENDENCIES...): one static library from every source below NAME/, except NAME/torch, which is a
-# target of its own. Sources are globbed on purpose: a folder is a target, whatever files it holds.
+# testudo_floor(NAME DEPENDENCIES...): one static library from every source below NAME/, except NAME/torch and NAME/face,
+# which are targets of their own. Sources are globbed on purpose: a folder is a target, whatever files it holds.
 function(testudo_floor name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cc)
-  list(FILTER sources EXCLUDE REGEX "/torch/")
+  list(FILTER sources EXCLUDE REGEX "/(torch|face)/")
   if(NOT sources)  # a floor that is not built yet
     add_library(testudo_${name} INTERFACE)
     target_include_directories(testudo_${name} INTERFACE ${CMAKE_SOURCE_DIR})

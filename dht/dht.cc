@@ -1,9 +1,8 @@
 #include "dht/dht.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
+#include "crypto/base/log.h"
 #include "dht/subnet.h"
 #include "net/async/combinators.h"
 
@@ -109,7 +108,7 @@ Task<Result<void>> Dht::put(std::string key, Bytes value) {
 Task<void> Dht::keep_put(std::string key, std::function<Bytes()> value, Duration interval) {
   while (true) {
     auto stored = co_await put(key, value());
-    if (!stored) spdlog::warn("dht: {}", stored.error().message);
+    if (!stored) log::warn("dht: {}", stored.error().message);
     co_await net::sleep_for(scheduler_, interval);
   }
 }
@@ -257,7 +256,7 @@ Task<Result<std::vector<RunEntry>>> Dht::run_entries(Digest run_id) {
 Task<void> Dht::keep_announced(Digest run_id, std::function<Bytes()> payload, Duration ttl) {
   while (true) {
     auto announced = co_await announce(run_id, payload(), ttl);
-    if (!announced) spdlog::warn("dht: {}", announced.error().message);
+    if (!announced) log::warn("dht: {}", announced.error().message);
     co_await net::sleep_for(scheduler_, ttl / 3);
   }
 }

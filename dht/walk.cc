@@ -1,8 +1,8 @@
 // The moving part of a lookup: asks the peers that Lookup (lookup.h) names, and tells it what came back.
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
+#include "crypto/base/log.h"
 #include "dht/dht.h"
 #include "net/async/combinators.h"
 
@@ -148,7 +148,7 @@ Task<void> Dht::dial_bootstrap_peer(PeerAddress peer, std::shared_ptr<Dials> dia
     dials->any_connected = true;
     consider(peer.id);
   } else {
-    spdlog::debug("dht: {}", connected.error().message);
+    log::debug("dht: {}", connected.error().message);
   }
   if (dials->left > 0) --dials->left;
   dials->progress.pulse();

@@ -39,6 +39,16 @@ Result<std::vector<net::PeerAddress>> parse_peer_addresses(const std::vector<std
   return peers;
 }
 
+Result<swarm::PeerId> parse_peer_id(const std::string& text) {
+  auto peer = swarm::PeerId::from_text(text);
+  if (!peer) {
+    return fail(
+        ErrorCode::invalid_argument,
+        "\"" + text + "\" is no peer id like 12D3Koo..., as keygen prints it: " + peer.error().message);
+  }
+  return peer;
+}
+
 Result<swarm::RunId> parse_run_id(const std::string& text) {
   auto run = digest_from_hex(text);
   if (!run)

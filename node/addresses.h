@@ -13,6 +13,7 @@ namespace testudo::node {
 Result<std::vector<net::Multiaddr>> parse_listen_addresses(const std::vector<std::string>& texts);
 // `<address>/p2p/<id>`, several addresses of one peer become one entry.
 Result<std::vector<net::PeerAddress>> parse_peer_addresses(const std::vector<std::string>& texts);
+Result<swarm::PeerId> parse_peer_id(const std::string& text);
 Result<swarm::RunId> parse_run_id(const std::string& text);
 
 }  // namespace testudo::node

@@ -1,10 +1,10 @@
 #include "node/node.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
+#include "crypto/base/log.h"
 #include "net/async/combinators.h"
 #include "node/data_directory.h"
 #include "swarm/manifest_record.h"
@@ -26,9 +26,9 @@ net::NetworkHostOptions host_options() {
   options.on_event = [count = std::uint64_t{0}, shown = std::uint64_t{1}](const std::string& line) mutable {
     if (++count == shown) {
       shown *= 10;
-      spdlog::info("{} (connections refused or lost so far: {})", line, count);
+      log::info("{} (connections refused or lost so far: {})", line, count);
     } else {
-      spdlog::debug("{}", line);
+      log::debug("{}", line);
     }
   };
   return options;
@@ -87,7 +87,7 @@ Task<Result<void>> Node::connect(std::vector<net::PeerAddress> bootstrap, OnWait
     }
     if (on_waiting && why != said) on_waiting("for a bootstrap node: " + why);
     said = why;
-    spdlog::debug("bootstrap: {}", why);
+    log::debug("bootstrap: {}", why);
     co_await net::sleep_for(scheduler_, retry_pause);
   }
 }
@@ -108,7 +108,7 @@ void Node::save_peers(const std::string& path) const {
     }
   }
   auto written = write_file(path, as_bytes(text));
-  if (!written) spdlog::warn("the known peers were not saved: {}", written.error().message);
+  if (!written) log::warn("the known peers were not saved: {}", written.error().message);
 }
 
 Task<void> Node::keep_peers_saved(std::string path) const {
@@ -136,8 +136,7 @@ std::vector<net::PeerAddress> Node::load_peers(const std::string& path) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   if (unreadable > 0) {
-    spdlog::warn("{}: {} lines are no addresses and are left out; the file is written anew", path,
-                 unreadable);
+    log::warn("{}: {} lines are no addresses and are left out; the file is written anew", path, unreadable);
   }
   return peers;
 }
@@ -152,7 +151,7 @@ Task<void> keep_published(net::Scheduler& scheduler, dht::Dht& dht, swarm::Signe
   for (;;) {
     auto published = co_await publish_manifest(dht, manifest);
     // Alone, nobody takes it; the next try finds who has come meanwhile.
-    if (!published) spdlog::debug("{}", published.error().message);
+    if (!published) log::debug("{}", published.error().message);
     co_await net::sleep_for(scheduler, published ? publish_interval : net::Duration(5s));
   }
 }
@@ -173,7 +172,7 @@ Task<Result<swarm::SignedManifest>> find_manifest(net::Scheduler& scheduler, dht
                       "--bootstrap, or join)",
                       to_hex(run), net::seconds(limit), why));
     }
-    spdlog::info("the run is not in the DHT yet ({}), looking again", why);
+    log::info("the run is not in the DHT yet ({}), looking again", why);
     co_await net::sleep_for(scheduler, retry_pause);
   }
 }

@@ -4,14 +4,8 @@
 #include "net/async/task_group.h"
 
 namespace testudo::node {
-namespace {
 
 using net::Task;
-using namespace std::chrono_literals;
-
-constexpr net::Duration manifest_limit = 60s;
-
-}  // namespace
 
 Session::Session(Node& node, net::Storage& storage, const DataDirectory* data, swarm::RunId run,
                  ModelSource source, SessionObserver& observer, training::ParticipantOptions options)
@@ -31,7 +25,7 @@ Task<Result<void>> Session::prepare(swarm::SignedManifest kept) {
   co_return Result<void>();
 }
 
-Task<Result<Trained>> Session::take_part() {
+Task<Result<Trained>> Session::take_part(net::Duration manifest_limit) {
   if (!manifest_) {
     CO_TRY(auto found, co_await find_manifest(node_.scheduler(), node_.dht(), run_, manifest_limit));
     CO_TRY_VOID(co_await prepare(std::move(found)));

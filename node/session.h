@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/storage/storage.h"
@@ -14,6 +16,9 @@
 #include "training/round/participant.h"
 
 namespace testudo::node {
+
+// A manifest whose model is "custom:" and a name needs the program of whoever founded the run.
+inline constexpr std::string_view custom_model_prefix = "custom:";
 
 // Two independent objects over the same data: one contributes while the other evaluates. Without the second
 // nothing is evaluated.
@@ -49,8 +54,9 @@ class Session {
   // with this machine is found first.
   net::Task<Result<void>> prepare(swarm::SignedManifest kept);
 
-  // To the last round. The node has joined the DHT. Destroying the task leaves the run.
-  net::Task<Result<Trained>> take_part();
+  // To the last round. The node has joined the DHT, where a manifest that is not known yet is looked for so
+  // long. Destroying the task leaves the run.
+  net::Task<Result<Trained>> take_part(net::Duration manifest_limit = std::chrono::minutes(1));
 
  private:
   Node& node_;

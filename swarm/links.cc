@@ -1,12 +1,11 @@
 #include "swarm/links.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <deque>
 
 #include "crypto/base/check.h"
 #include "crypto/base/encoding.h"
+#include "crypto/base/log.h"
 
 namespace testudo::swarm {
 
@@ -95,7 +94,7 @@ Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
     if (!stream) {
       auto opened = co_await host_.open_stream(peer->peer, protocol_);
       if (!opened) {
-        spdlog::debug("{} to {}: {}", protocol_, peer->peer.short_text(), opened.error().message);
+        log::debug("{} to {}: {}", protocol_, peer->peer.short_text(), opened.error().message);
         co_await net::sleep_for(host_.scheduler(), delay);
         delay = std::min(delay * 2, longest_retry_delay);
         continue;
@@ -119,7 +118,7 @@ Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
     auto written = co_await stream->write(batch);
     if (written && blob && !blob->empty()) written = co_await stream->write(*blob);
     if (!written && !peer->forgotten) {
-      spdlog::debug("{} to {}: {}", protocol_, peer->peer.short_text(), written.error().message);
+      log::debug("{} to {}: {}", protocol_, peer->peer.short_text(), written.error().message);
       stream.reset();
       if (++failures >= frame_attempts) {
         dropped_ += taken.size();

@@ -7,22 +7,9 @@
 #include <tl/expected.hpp>
 #include <utility>
 
-namespace testudo {
+#include "testudo/error.h"  // ErrorCode
 
-enum class ErrorCode {
-  invalid_argument,  // what the caller or user gave is malformed
-  protocol,          // the peer broke the protocol: garbage, oversized, out of order
-  authentication,    // a signature, identity or proof does not hold
-  not_found,         // no such peer, key, protocol, file
-  unreachable,       // could not connect, or the connection was lost
-  timeout,           // a deadline passed
-  closed,            // the stream or object is closed
-  limit,             // a bound was reached
-  refused,           // the other side or a policy said no
-  io,                // the operating system failed
-  corrupt,           // stored data does not check
-  internal,          // should not happen, yet is no reason to die
-};
+namespace testudo {
 
 std::string_view name(ErrorCode code);
 

@@ -1,5 +1,11 @@
 #include "net/async/libuv_scheduler.h"
 
+#include <pthread.h>
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+
 #include "crypto/base/check.h"
 
 namespace testudo::net {
@@ -12,13 +18,41 @@ struct LibuvScheduler::SignalHandle {
 namespace {
 TimePoint loop_time() { return TimePoint(std::chrono::nanoseconds(uv_hrtime())); }
 
+// One for the contribution, one for an evaluation beside it, one for coding and aggregation, which must not
+// wait behind those two. A model computes on one thread, so that results do not depend on the machine.
+constexpr std::size_t pool_threads = 3;
+
+sigset_t broken_pipe_only() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  return set;
+}
+
 template <typename Handle>
 uv_handle_t* as_handle(Handle* handle) {
   return reinterpret_cast<uv_handle_t*>(handle);
 }
 }  // namespace
 
-LibuvScheduler::LibuvScheduler() {
+BrokenPipesAreErrors::BrokenPipesAreErrors() {
+  const sigset_t set = broken_pipe_only();
+  sigset_t before;
+  pthread_sigmask(SIG_BLOCK, &set, &before);
+  blocked_before_ = sigismember(&before, SIGPIPE) == 1;
+}
+
+BrokenPipesAreErrors::~BrokenPipesAreErrors() {
+  if (blocked_before_) return;
+  // The kernel sends it to the thread that wrote, where it waits: it must not strike when the mask falls.
+  const sigset_t set = broken_pipe_only();
+  const timespec at_once{};
+  while (sigtimedwait(&set, nullptr, &at_once) == SIGPIPE || errno == EINTR) {
+  }
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+LibuvScheduler::LibuvScheduler() : pool_(std::make_unique<CpuPool>(pool_threads)) {
   TESTUDO_CHECK(uv_loop_init(&loop_) == 0);
   check_.data = idle_.data = timer_.data = async_.data = this;
   uv_check_init(&loop_, &check_);
@@ -38,13 +72,14 @@ LibuvScheduler::LibuvScheduler() {
 }
 
 LibuvScheduler::~LibuvScheduler() {
+  pool_.reset();  // waits for the work that runs
   closing_ = true;
   uv_close(as_handle(&check_), nullptr);
   uv_close(as_handle(&idle_), nullptr);
   uv_close(as_handle(&timer_), nullptr);
   uv_close(as_handle(&async_), nullptr);
   for (auto& signal : signals_) uv_close(as_handle(&signal->handle), nullptr);
-  uv_run(&loop_, UV_RUN_DEFAULT);  // also waits for the work that still runs on the pool
+  uv_run(&loop_, UV_RUN_DEFAULT);  // also waits for look-ups of names that are under way
   TESTUDO_CHECK(uv_loop_close(&loop_) == 0);
 }
 
@@ -61,21 +96,11 @@ void LibuvScheduler::post_from_any_thread(std::function<void()> function) {
 }
 
 void LibuvScheduler::offload(std::function<void()> work, std::function<void()> done) {
-  struct Job {
-    uv_work_t request{};
-    LibuvScheduler* scheduler;
-    std::function<void()> work;
-    std::function<void()> done;
-  };
-  auto* job = new Job{.scheduler = this, .work = std::move(work), .done = std::move(done)};
-  job->request.data = job;
-  const int status = uv_queue_work(
-      &loop_, &job->request, [](uv_work_t* request) { static_cast<Job*>(request->data)->work(); },
-      [](uv_work_t* request, int) {
-        std::unique_ptr<Job> finished(static_cast<Job*>(request->data));
-        finished->scheduler->post(std::move(finished->done));
-      });
-  TESTUDO_CHECK(status == 0);
+  pool_->submit([this, work = std::move(work), done = std::move(done)]() mutable {
+    work();
+    // Both come back: what they own ends on the loop thread.
+    post_from_any_thread([work = std::move(work), done = std::move(done)] { done(); });
+  });
 }
 
 void LibuvScheduler::run() {
@@ -106,7 +131,7 @@ void LibuvScheduler::on_signal(int number, std::function<void()> function) {
 }
 
 void LibuvScheduler::wake() {
-  // Work of the pool may still finish while we close: starting a closed handle would keep the loop forever.
+  // A look-up may still finish while we close: starting a closed handle would keep the loop forever.
   if (closing_) return;
   // Within a turn arm() follows; outside, an active idle handle keeps the next poll from blocking.
   if (!in_turn_) uv_idle_start(&idle_, [](uv_idle_t*) {});

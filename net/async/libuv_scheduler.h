@@ -8,10 +8,26 @@
 #include <mutex>
 #include <vector>
 
+#include "net/async/cpu_pool.h"
 #include "net/async/scheduler.h"
 
 namespace testudo::net {
 
+// While it lives, a write to a connection whose other end is gone is an error of that write on the calling
+// thread, not a signal that ends the process: libuv writes without MSG_NOSIGNAL. Other threads, and what the
+// process does about SIGPIPE, stay as they are. Made and destroyed on one thread.
+class BrokenPipesAreErrors {
+ public:
+  BrokenPipesAreErrors();
+  ~BrokenPipesAreErrors();
+  BrokenPipesAreErrors(const BrokenPipesAreErrors&) = delete;
+  BrokenPipesAreErrors& operator=(const BrokenPipesAreErrors&) = delete;
+
+ private:
+  bool blocked_before_;
+};
+
+// Made, run and destroyed on one thread, the loop thread.
 class LibuvScheduler final : public Scheduler {
  public:
   LibuvScheduler();
@@ -40,6 +56,7 @@ class LibuvScheduler final : public Scheduler {
   void turn();
   void arm();
 
+  BrokenPipesAreErrors broken_pipes_;
   uv_loop_t loop_{};
   uv_check_t check_{};
   uv_idle_t idle_{};
@@ -51,6 +68,7 @@ class LibuvScheduler final : public Scheduler {
   std::mutex mutex_;  // guards from_other_threads_ only
   std::vector<std::function<void()>> from_other_threads_;
   std::vector<std::unique_ptr<SignalHandle>> signals_;
+  std::unique_ptr<CpuPool> pool_;  // ends before the loop: its threads post to it
 };
 
 }  // namespace testudo::net

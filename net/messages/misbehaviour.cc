@@ -1,6 +1,6 @@
 #include "net/messages/misbehaviour.h"
 
-#include <spdlog/spdlog.h>
+#include "crypto/base/log.h"
 
 namespace testudo::net {
 
@@ -22,8 +22,7 @@ void Misbehaviour::note(const crypto::PeerId& peer, const Error& error) {
   }
   const std::uint64_t count = ++counts_[peer];
   if (is_power_of_ten(count)) {
-    spdlog::warn("{}: peer {} misbehaved ({} times so far): {}", where_, peer.to_text(), count,
-                 error.message);
+    log::warn("{}: peer {} misbehaved ({} times so far): {}", where_, peer.to_text(), count, error.message);
   }
 }
 

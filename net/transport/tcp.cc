@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 
 #include "crypto/base/check.h"
 #include "net/async/event.h"
@@ -64,9 +63,6 @@ ErrorCode code_of(int status) { return status == UV_ETIMEDOUT ? ErrorCode::timeo
 
 TcpTransport::TcpTransport(LibuvScheduler& scheduler)
     : scheduler_(scheduler), prepare_(new uv_prepare_t{}), read_buffer_(read_buffer_size) {
-  // libuv writes without MSG_NOSIGNAL: a peer that hangs up must be an error of one write, not a signal that
-  // ends the process.
-  std::signal(SIGPIPE, SIG_IGN);
   prepare_->data = this;
   uv_prepare_init(scheduler_.loop(), prepare_);
   uv_prepare_start(prepare_,

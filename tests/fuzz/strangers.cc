@@ -1,6 +1,5 @@
 // A node whose services all run, and a stranger who opens streams on any protocol, writes anything in pieces,
 // closes or resets. The node answers an honest asker afterwards, and holds nothing that the stranger left.
-#include <spdlog/spdlog.h>
 
 #include <deque>
 
@@ -71,7 +70,6 @@ const std::vector<std::string>& protocols() {
 }
 
 void run(ByteView input) {
-  spdlog::set_level(spdlog::level::off);  // the node complains about its stranger
   Script script(input);
   World world;
   while (!script.done()) {

@@ -5,14 +5,15 @@
 #   layering.sh --self-test plant each kind of violation in a scratch tree and make sure that it is found
 #
 # tools → node → training → swarm → dht → net → crypto: an include never goes up. training/cuda includes nothing of ours; torch is
-# included under training/torch, by tools and by tests only; include/testudo includes nothing but itself of ours.
+# included under training/torch, by tools, tests, examples and testudo/torch.h only; include/testudo includes nothing but
+# itself of ours, and so do the examples.
 set -euo pipefail
 
 check() {
   local root=$1
   (cd "$root" && find . -type f \
     \( -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh' -o -name '*.cpp' \) -printf '%P\0' |
-    LC_ALL=C grep -zE '^(crypto|net|dht|swarm|training|node|tools|include|tests)/' | LC_ALL=C sort -z | xargs -0 -r awk '
+    LC_ALL=C grep -zE '^(crypto|net|dht|swarm|training|node|tools|include|tests|examples)/' | LC_ALL=C sort -z | xargs -0 -r awk '
       BEGIN {
         split("crypto net dht swarm training node tools tests", names, " ")
         for (i in names) floor[names[i]] = i + 0
@@ -31,10 +32,15 @@ check() {
         ours = there in floor || target ~ /^testudo\//
 
         if (quoted && target ~ /(^|\/)\.\.?\//) violation("includes are written from the root of the repository")
-        if (target ~ /^(torch|ATen|c10|caffe2)\// && FILENAME !~ /^(training\/torch|tools|tests)\//)
+        if (target ~ /^(torch|ATen|c10|caffe2)\// && FILENAME !~ /^(training\/torch|tools|tests|examples)\// &&
+            FILENAME != "include/testudo/torch.h")
           violation("torch is included under training/torch and by tools only")
+        if (target ~ /^spdlog\// && target != "spdlog/fmt/fmt.h" && here != "tools")
+          violation("a library logs through crypto/base/log.h, and only tools choose where to")
         if (FILENAME ~ /^training\/cuda\//) {
           if ((ours || quoted) && target !~ /^training\/cuda\//) violation("cuda includes nothing of ours")
+        } else if (here == "examples") {
+          if (quoted || there in floor) violation("an example includes what an installed package has")
         } else if (here == "include") {
           if (quoted && target !~ /^testudo\//) violation("the public face includes nothing internal")
           if (there in floor) violation("the public face includes nothing internal")
@@ -82,6 +88,9 @@ self_test() {
   expect "training includes the adapter" "torch adapter" training/a.cc '#include "training/torch/torch_model.h"'
   expect "the face includes net" "nothing internal" include/testudo/a.h '#include "net/host/host.h"'
   expect "the face includes a private file" "nothing internal" include/testudo/a.h '#include "detail.h"'
+  expect "a logger of its own" "crypto/base/log.h" swarm/a.cc '#include <spdlog/spdlog.h>'
+  expect "torch in the face" "training/torch" include/testudo/node.h '#include <torch/torch.h>'
+  expect "an example includes a floor" "installed package" examples/a/main.cpp '#include <net/host/host.h>'
   expect "a relative path" "from the root" net/a.cc '#include "../dht/a.h"'
 
   local tree

@@ -97,20 +97,6 @@ TEST_CASE("keygen prints a peer id and never overwrites an identity") {
   CHECK(key->peer_id().to_text() == file->events("identity")[0].at("peer").get<std::string>());
 }
 
-TEST_CASE("a malformed address or run id is one clear line and exit 1") {
-  ProcessTest test;
-  for (const auto& arguments : std::vector<std::vector<std::string>>{
-           {"bootstrap", "--listen", "127.0.0.1:4040", "--data", test.path("x")},
-           {"join", "beef", "--bootstrap", "/ip4/127.0.0.1/tcp/1", "--data", test.path("x")},
-           {"ping", "/ip4/127.0.0.1/tcp/1"},
-           {"dht", "get", "/testudo/value/x/y", "--bootstrap", "nowhere"}}) {
-    const auto process = test.run(arguments);
-    CAPTURE(process->errors());
-    CHECK(process->exit_code() == 1);
-    CHECK(is_one_line(process->errors()));
-  }
-}
-
 TEST_CASE("a port in use is named, exit 1") {
   ProcessTest test;
   const auto [node, address] = test.bootstrap();
@@ -251,6 +237,95 @@ TEST_CASE("SIGINT and SIGTERM end a node with exit 0 within five seconds") {
     const auto [node, address] = test.bootstrap();
     node->signal(number);
     CHECK(node->wait_end(5s));
+    CHECK(node->exit_code() == 0);
+  }
+}
+
+TEST_CASE("what is malformed on the command line is wrong usage, said in one line that repeats it") {
+  ProcessTest test;
+  const std::vector<std::vector<std::string>> commands = {
+      {"bootstrap", "--listen", "localhost:4040"},
+      {"bootstrap", "--listen", "/ip4/127.0.0.1/tcp/0", "--bootstrap", "somewhere"},
+      {"join", "abc"},
+      {"join", std::string(64, 'a'), "--bootstrap", "/ip4/127.0.0.1/tcp/4040"},
+      {"join", std::string(64, 'a'), "--listen", "/ip4/300.0.0.1/tcp/1"},
+      {"run", "show", "123"},
+      {"run", "new", "--founder", "nobody"},
+      {"ping", "192.0.2.1"},
+      {"identify", "/dns4/"},
+      {"dht", "find-peer", "12D3Koo", "--bootstrap", "x"},
+      {"dht", "get", "key", "--bootstrap", "x"},
+  };
+  for (const auto& command : commands) {
+    const auto process = test.run(command);
+    CAPTURE(command.front() + " " + command[1]);
+    CAPTURE(process->errors());
+    CHECK(process->exit_code() == 2);
+    CHECK(is_one_line(process->errors()));
+  }
+  CHECK(test.run({"join", "abc"})->errors() ==
+        "testudo: run: \"abc\" is no run id: those are 64 hex digits, as run new prints them: a digest has "
+        "64 hex "
+        "digits (see --help)\n");
+}
+
+TEST_CASE("what cannot be written to stdout is a failure, in one line") {
+  ProcessTest test;
+  const std::string program = std::string(TESTUDO_PROGRAMS) + "/testudo";
+  const std::vector<std::string> commands = {"--version", "--help", "keygen --data " + test.path("keys"),
+                                             "keygen --json --data " + test.path("more-keys")};
+  int number = 0;
+  for (const std::string& command : commands) {
+    const std::string log = test.path("full-" + std::to_string(++number));
+    Process process(test.scheduler, {"/bin/sh", "-c", program + " " + command + " > /dev/full"}, log);
+    REQUIRE(process.wait_end());
+    CAPTURE(command);
+    CAPTURE(process.errors());
+    CHECK(process.exit_code() == 1);
+    CHECK(process.errors() == "testudo: cannot write to stdout: No space left on device\n");
+    // A pipe that nobody reads: the shell waits until its reader is gone.
+    Process piped(
+        test.scheduler,
+        {"/bin/bash", "-c",
+         "exec 3>&1; rm -rf " + test.path("keys") + " " + test.path("more-keys") + "; mkfifo " +
+             test.path("fifo") + "; exec 4<>" + test.path("fifo") + " 5>" + test.path("fifo") + " 4<&-; " +
+             program + " " + command + " >&5; code=$?; rm " + test.path("fifo") + "; exit $code"},
+        log + "-pipe");
+    REQUIRE(piped.wait_end());
+    CAPTURE(piped.errors());
+    CHECK(piped.exit_code() == 1);
+    CHECK(piped.errors() == "testudo: cannot write to stdout: Broken pipe\n");
+    std::filesystem::remove_all(test.path("keys"));
+    std::filesystem::remove_all(test.path("more-keys"));
+  }
+}
+
+// Whether the process has a handler for the signal, as the kernel says.
+bool catches(int pid, int number) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("SigCgt:"))
+      return (std::stoull(line.substr(7), nullptr, 16) >> (number - 1) & 1) != 0;
+  }
+  return false;
+}
+
+TEST_CASE("a node that is ended while it starts has ended well") {
+  ProcessTest test;
+  // From the moment when main begins to when it serves.
+  for (const auto delay : {0ms, 1ms, 2ms, 5ms, 10ms, 20ms, 50ms}) {
+    const auto node = test.start({"bootstrap", "--listen", "/ip4/127.0.0.1/tcp/0", "--data",
+                                  test.path("node-" + std::to_string(delay.count()))});
+    net::Timer look;
+    std::function<void()> again = [&] { look = test.scheduler.after(1ms, again); };
+    again();
+    REQUIRE(node->wait([&] { return catches(node->pid(), SIGTERM); }));
+    bool due = false;
+    const net::Timer timer = test.scheduler.after(delay, [&due] { due = true; });
+    REQUIRE(node->wait([&due] { return due; }));
+    node->signal(SIGTERM);
+    REQUIRE(node->wait_end());
+    CAPTURE(delay.count());
     CHECK(node->exit_code() == 0);
   }
 }

@@ -46,6 +46,7 @@ class Process {
   int exit_code() const { return child_->exit().signal != 0 ? -1 : static_cast<int>(child_->exit().status); }
   bool running() const { return !child_->finished(); }
   void signal(int number) { child_->signal(number); }
+  int pid() const { return child_->pid(); }
   std::string errors() const {
     std::ifstream file(child_->log());
     std::stringstream text;

@@ -3,12 +3,12 @@
 // trip over plain TCP costs between two processes in the same run.
 #include "dht/dht.h"
 
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "crypto/base/log.h"
 #include "net/services/identify.h"
 #include "tools/bench/net_peer.h"
 #include "tools/bench/raw_tcp.h"
@@ -163,7 +163,7 @@ Result<void> run_dht(const Options& options, Report& report) {
   TRY(const auto ready, raw->wait_for("ready", 10s));
   const auto port = ready.at("port").get<std::uint16_t>();
 
-  spdlog::info("dht: {} nodes join", nodes);
+  log::info("dht: {} nodes join", nodes);
   TRY_VOID(bench.join(nodes));
   const std::size_t count = options.quick ? 40 : 320;
   const std::size_t turns = options.repeat(3);
@@ -171,7 +171,7 @@ Result<void> run_dht(const Options& options, Report& report) {
   Work one_by_one;
   std::size_t failed = 0;
   for (std::size_t turn = 0; turn < turns; ++turn) {
-    spdlog::info("dht: puts and gets, {} of {}", turn + 1, turns);
+    log::info("dht: puts and gets, {} of {}", turn + 1, turns);
     const double cpu = process_cpu_seconds() + process_cpu_seconds(raw->pid());
     TRY(const auto plain, raw_round_trips(port, count, value_bytes));
     raw_cpu.push_back((process_cpu_seconds() + process_cpu_seconds(raw->pid()) - cpu) /

@@ -1,11 +1,11 @@
 // Suite round: whole rounds of ours among processes, beside the floor of their bytes and the all-reduce of
 // libraries that trust everybody. The floor is measured before and after, and all in one run.
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "crypto/base/log.h"
 #include "crypto/merkle.h"
 #include "tools/bench/machine.h"
 #include "tools/bench/round_groups.h"
@@ -133,18 +133,18 @@ Result<void> add_shape(const Options& options, Report& report, const Shape& shap
   Yardsticks beside;
   beside.hash_speed = measure_hash();
   TRY(beside.disk, disk_seconds(shape));
-  spdlog::info("{}: the floor", name_of(shape));
+  log::info("{}: the floor", name_of(shape));
   TRY(beside.floor, run_floor(shape, turns));
-  spdlog::info("{}: Gloo and Open MPI", name_of(shape));
+  log::info("{}: Gloo and Open MPI", name_of(shape));
   TRY(beside.gloo, optional_turns(run_gloo(shape, turns), "Gloo", report));
   TRY(beside.open_mpi, optional_turns(run_open_mpi(shape, turns), "Open MPI", report));
   std::vector<Turns> ours;
   for (const std::string& rule : rules) {
-    spdlog::info("{}: rounds with {}", name_of(shape), rule);
+    log::info("{}: rounds with {}", name_of(shape), rule);
     TRY(auto run, run_rounds(shape, rule, turns));
     ours.push_back(std::move(run));
   }
-  spdlog::info("{}: the floor once more", name_of(shape));
+  log::info("{}: the floor once more", name_of(shape));
   TRY(const Turns again, run_floor(shape, turns));
   beside.floor.append(again);
 

@@ -1,7 +1,5 @@
 #include "tools/bench/round_groups.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <filesystem>
 

@@ -1,16 +1,17 @@
 #include "tools/cli/join.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <optional>
 
 #include "crypto/base/encoding.h"
+#include "crypto/base/log.h"
 #include "net/async/task_group.h"
 #include "net/storage/sqlite_storage.h"
 #include "node/addresses.h"
 #include "node/node.h"
 #include "node/session.h"
+#include "tools/cli/checks.h"
 #include "tools/cli/events.h"
 #include "tools/cli/loop.h"
 #include "tools/cli/models.h"
@@ -54,7 +55,7 @@ Task<Result<void>> take_part(Plan plan, node::Node& node, node::Session& session
   std::vector<net::PeerAddress> peers = node::Node::load_peers(data.file("peers"));
   // A lone founder has nobody to reach yet; the others come to it.
   if (plan.bootstrap.empty() && peers.empty())
-    spdlog::info("no --bootstrap given: waiting for others to dial this node");
+    log::info("no --bootstrap given: waiting for others to dial this node");
   peers.insert(peers.begin(), plan.bootstrap.begin(), plan.bootstrap.end());
   if (plan.bootstrap.empty()) peers.clear();
   CO_TRY_VOID(co_await node.connect(std::move(peers), [&output](const std::string& reason) {
@@ -74,12 +75,16 @@ Task<Result<void>> take_part(Plan plan, node::Node& node, node::Session& session
 }  // namespace
 
 void add_join_options(CLI::App& app, JoinOptions& options) {
-  app.add_option("run", options.run, "Run id, 64 hex digits, as run new prints it")->required();
+  app.add_option("run", options.run, "Run id, 64 hex digits, as run new prints it")
+      ->required()
+      ->check(check_run_id);
   app.add_option("--bootstrap", options.bootstrap,
-                 "Address of a bootstrap node, /ip4/.../tcp/.../p2p/12D3Koo... (repeatable)");
+                 "Address of a bootstrap node, /ip4/.../tcp/.../p2p/12D3Koo... (repeatable)")
+      ->check(check_peer_address);
   app.add_option("--data", options.data, "Data directory: identity, progress, the trained model")
       ->capture_default_str();
   app.add_option("--listen", options.listen, "Address to listen on; port 0: any free one (repeatable)")
+      ->check(check_listen_address)
       ->capture_default_str();
   app.add_option("--evaluate-every", options.evaluate_every, "Rounds between evaluations here; 0: never")
       ->capture_default_str();

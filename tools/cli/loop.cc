@@ -1,11 +1,11 @@
 #include "tools/cli/loop.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <optional>
 
+#include "crypto/base/log.h"
 #include "net/async/task_group.h"
 
 namespace testudo::tools {
@@ -40,7 +40,7 @@ Result<void> run_task(net::LibuvScheduler& scheduler, net::Task<Result<void>> ta
     group.spawn(run_into(std::move(task), result));
     scheduler.run_until([&] { return interrupted || result.has_value(); });
   }
-  if (interrupted) spdlog::info("stopping");
+  if (interrupted) log::info("stopping");
   if (result) return std::move(*result);
   return {};
 }

@@ -16,6 +16,12 @@ constexpr const char* synthetic = "synthetic";
 constexpr const char* fashion_mnist = "fashion_mnist";
 
 Error unknown_model(const std::string& name) {
+  if (name.starts_with(node::custom_model_prefix)) {
+    return {ErrorCode::not_found,
+            "the model \"" + name +
+                "\" is of a program's own making: this run needs the program of whoever "
+                "founded it, ask them for it"};
+  }
   std::string known;
   for (const std::string& other : model_names()) known += (known.empty() ? "" : ", ") + other;
   std::string message = "the model \"" + name + "\" is unknown here; known are: " + known;

@@ -3,7 +3,9 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 
 namespace testudo::tools {
 
@@ -41,9 +43,8 @@ void Output::erase_progress() {
 }
 
 void Output::write(const std::string& text) {
-  // Whoever read this may be gone; a node goes on without it.
-  std::fwrite(text.data(), 1, text.size(), out_);
-  std::fflush(out_);
+  const bool written = std::fwrite(text.data(), 1, text.size(), out_) == text.size();
+  if ((!written || std::fflush(out_) != 0) && !failure_) failure_ = std::strerror(errno);
 }
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "crypto/base/bytes.h"
@@ -25,6 +26,9 @@ class Output {
   void say(const Json& event, const std::string& text);
   // A line that stays at the bottom of a terminal and is replaced in place; nothing elsewhere.
   void progress(const std::string& text);
+  // Why something could not be written (a full disk, nobody reading any more), the first time; nothing if all
+  // was. A node goes on meanwhile, its exit code tells.
+  const std::optional<std::string>& failure() const { return failure_; }
 
  private:
   void erase_progress();
@@ -35,6 +39,7 @@ class Output {
   bool progress_shown_ = false;
   std::string progress_text_;
   std::FILE* out_;
+  std::optional<std::string> failure_;
 };
 
 // null for what is not a finite number: JSON knows no others.

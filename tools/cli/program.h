@@ -31,6 +31,9 @@ class Program {
   int run(int argc, char** argv);
 
  private:
+  // One line on stderr; the exit code.
+  int complain(const std::string& message) const;
+
   CLI::App app_;
   std::string name_;
   bool json_ = false;

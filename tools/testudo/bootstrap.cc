@@ -1,12 +1,12 @@
 // testudo bootstrap: a node that others start from.
 
-#include <spdlog/spdlog.h>
-
 #include <memory>
 
+#include "crypto/base/log.h"
 #include "node/addresses.h"
 #include "node/data_directory.h"
 #include "node/node.h"
+#include "tools/cli/checks.h"
 #include "tools/cli/events.h"
 #include "tools/cli/loop.h"
 #include "tools/testudo/commands.h"
@@ -27,7 +27,7 @@ net::Task<Result<void>> serve(node::Node& node, std::vector<net::Multiaddr> addr
   others.insert(others.end(), known.begin(), known.end());
   // The other bootstrap nodes may come up later; this one serves meanwhile.
   co_await node.connect_at_last(std::move(others), [](const std::string& reason) {
-    spdlog::warn("no other node could be reached, trying again: {}", reason);
+    log::warn("no other node could be reached, trying again: {}", reason);
   });
   co_await node.keep_peers_saved(std::move(peers_file));
   co_return Result<void>();
@@ -61,10 +61,12 @@ Next:     testudo run new --bootstrap ADDRESS     (ADDRESS as printed here, with
   command
       ->add_option("--listen", options->listen,
                    "Address to listen on, like /ip4/0.0.0.0/tcp/4040 (repeatable)")
-      ->required();
+      ->required()
+      ->check(check_listen_address);
   command->add_option("--data", options->data, "Data directory: identity, known peers")
       ->capture_default_str();
-  command->add_option("--bootstrap", options->bootstrap, "Address of another bootstrap node (repeatable)");
+  command->add_option("--bootstrap", options->bootstrap, "Address of another bootstrap node (repeatable)")
+      ->check(check_peer_address);
 }
 
 }  // namespace testudo::tools

@@ -1,13 +1,13 @@
 // testudo dht: values and peers in the DHT, from the command line.
 
-#include <spdlog/fmt/fmt.h>
-
 #include <memory>
 
 #include "crypto/base/encoding.h"
 #include "node/addresses.h"
 #include "node/data_directory.h"
 #include "node/node.h"
+#include "node/values.h"
+#include "tools/cli/checks.h"
 #include "tools/cli/loop.h"
 #include "tools/testudo/commands.h"
 
@@ -15,9 +15,6 @@ namespace testudo::tools {
 namespace {
 
 using net::Task;
-
-constexpr auto value_lifetime = std::chrono::hours(48);  // as long as the DHT keeps records
-constexpr std::size_t max_value = 16 * 1024;
 
 struct DhtArguments {
   std::vector<std::string> bootstrap;
@@ -31,22 +28,12 @@ struct DhtArguments {
 Task<Result<void>> put_value(node::Node& node, std::vector<net::PeerAddress> bootstrap, std::string name,
                              std::string value, Output& output) {
   CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
-  const net::UnixTime now = node.scheduler().unix_now();
-  const std::string key = dht::OwnedValue::key_of(node.host().id(), name);
-  // The clock as sequence number: later values of the same owner win, without anything to remember.
-  Bytes record = dht::OwnedValue::make(node.host().identity(), key,
-                                       static_cast<std::uint64_t>(now.time_since_epoch().count()),
-                                       now + value_lifetime, to_bytes(value));
-  CO_TRY_VOID(co_await node.dht().put(key, std::move(record)));
+  CO_TRY(const std::string key, co_await node::put_value(node, std::move(name), std::move(value)));
   output.say({{"event", "stored"}, {"key", key}}, key);
   co_return Result<void>();
 }
 
 Result<void> put(const DhtArguments& arguments, Output& output) {
-  if (arguments.value.size() > max_value) {
-    return fail(ErrorCode::limit,
-                fmt::format("a value has at most {} bytes, this one {}", max_value, arguments.value.size()));
-  }
   TRY(const auto bootstrap, node::parse_peer_addresses(arguments.bootstrap));
   TRY(const auto data, node::DataDirectory::open(arguments.data));
   crypto::SystemRng rng;
@@ -59,19 +46,13 @@ Result<void> put(const DhtArguments& arguments, Output& output) {
 Task<Result<void>> get_value(node::Node& node, std::vector<net::PeerAddress> bootstrap, std::string key,
                              Output& output) {
   CO_TRY_VOID(co_await node.connect(std::move(bootstrap)));
-  CO_TRY(const Bytes record, co_await node.dht().get(key));
+  CO_TRY(const node::FoundValue found, co_await node::get_value(node, key));
+  const std::string hex = to_hex(found.value);
   Json event = {{"event", "value"}, {"key", key}};
-  if (!key.starts_with(dht::OwnedValue::prefix)) {
-    event["hex"] = to_hex(record);
-    output.say(event, to_hex(record));
-    co_return Result<void>();
-  }
-  CO_TRY(const auto value, dht::OwnedValue::open(key, record, node.scheduler().unix_now()));
-  const std::string text(as_text(value.payload));
-  event["value"] = text;
-  event["hex"] = to_hex(value.payload);
-  event["sequence"] = value.sequence;
-  output.say(event, text);
+  if (found.owned) event["value"] = std::string(as_text(found.value));
+  event["hex"] = hex;
+  if (found.owned) event["sequence"] = found.sequence;
+  output.say(event, found.owned ? std::string(as_text(found.value)) : hex);
   co_return Result<void>();
 }
 
@@ -97,7 +78,7 @@ Result<void> get(const DhtArguments& arguments, Output& output) {
 
 Result<void> find_peer(const DhtArguments& arguments, Output& output) {
   TRY(const auto bootstrap, node::parse_peer_addresses(arguments.bootstrap));
-  TRY(const auto peer, swarm::PeerId::from_text(arguments.peer));
+  TRY(const auto peer, node::parse_peer_id(arguments.peer));
   crypto::SystemRng rng;
   net::LibuvScheduler scheduler;
   node::Node node(scheduler, crypto::KeyPair::generate(rng), node::Node::Role::client);
@@ -106,7 +87,8 @@ Result<void> find_peer(const DhtArguments& arguments, Output& output) {
 
 void add_bootstrap_option(CLI::App* command, DhtArguments& arguments) {
   command->add_option("--bootstrap", arguments.bootstrap, "Address of a bootstrap node (repeatable)")
-      ->required();
+      ->required()
+      ->check(check_peer_address);
 }
 
 }  // namespace
@@ -142,7 +124,7 @@ Example:  testudo dht get /testudo/value/12D3Koo.../motto --bootstrap ADDRESS)",
       R"(Example:  testudo dht find-peer 12D3Koo... --bootstrap ADDRESS
 Next:     testudo ping ADDRESS)",
       [arguments](Output& output) { return find_peer(*arguments, output); }, group);
-  command->add_option("peer", arguments->peer, "Peer id")->required();
+  command->add_option("peer", arguments->peer, "Peer id")->required()->check(check_peer_id);
   add_bootstrap_option(command, *arguments);
 }
 

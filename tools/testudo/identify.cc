@@ -9,6 +9,7 @@
 
 #include "node/addresses.h"
 #include "node/node.h"
+#include "tools/cli/checks.h"
 #include "tools/cli/loop.h"
 #include "tools/testudo/commands.h"
 
@@ -62,7 +63,9 @@ void add_identify(Program& program) {
 
 Example:  testudo identify /ip4/192.0.2.1/tcp/4040/p2p/12D3Koo...)",
       [address](Output& output) { return identify(*address, output); });
-  command->add_option("address", *address, "Address with /p2p/ and the peer id at its end")->required();
+  command->add_option("address", *address, "Address with /p2p/ and the peer id at its end")
+      ->required()
+      ->check(check_peer_address);
 }
 
 }  // namespace testudo::tools

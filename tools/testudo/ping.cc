@@ -9,6 +9,7 @@
 #include "net/async/event.h"
 #include "node/addresses.h"
 #include "node/node.h"
+#include "tools/cli/checks.h"
 #include "tools/cli/loop.h"
 #include "tools/testudo/commands.h"
 
@@ -55,7 +56,8 @@ Example:  testudo ping /ip4/192.0.2.1/tcp/4040/p2p/12D3Koo...
 Next:     testudo identify ADDRESS)",
       [options](Output& output) { return ping(*options, output); });
   command->add_option("address", options->address, "Address with /p2p/ and the peer id at its end")
-      ->required();
+      ->required()
+      ->check(check_peer_address);
   command->add_option("--count", options->count, "How often, once a second")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));

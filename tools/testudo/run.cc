@@ -1,7 +1,6 @@
 // testudo run: makes and shows manifests, which define runs.
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,9 +8,11 @@
 
 #include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
+#include "crypto/base/log.h"
 #include "node/addresses.h"
 #include "node/data_directory.h"
 #include "node/node.h"
+#include "tools/cli/checks.h"
 #include "tools/cli/loop.h"
 #include "tools/cli/models.h"
 #include "tools/testudo/commands.h"
@@ -41,7 +42,7 @@ Result<swarm::Manifest> make_manifest(const NewOptions& options, const swarm::Pe
   swarm::Manifest manifest = options.manifest;
   manifest.author = author;
   for (const std::string& text : options.founders) {
-    TRY(const auto founder, swarm::PeerId::from_text(text));
+    TRY(const auto founder, node::parse_peer_id(text));
     manifest.founders.push_back(founder);
   }
   if (manifest.founders.empty()) manifest.founders.push_back(author);
@@ -97,7 +98,7 @@ Result<void> run_new(const NewOptions& options, Output& output) {
     TRY_VOID(write_file(options.out, as_bytes(toml)));
   }
   if (bootstrap.empty()) {
-    spdlog::info(
+    log::info(
         "without --bootstrap the manifest is kept in {} only; others find it once you join with --bootstrap",
         data.path());
   } else {
@@ -126,14 +127,13 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
   manifest.model = model_names().front();
   command->add_option("--data", options->data, "Data directory: your identity, and a copy of the manifest")
       ->capture_default_str();
-  command->add_option("--bootstrap", options->bootstrap,
-                      "Address of a bootstrap node, to publish there (repeatable)");
+  command
+      ->add_option("--bootstrap", options->bootstrap,
+                   "Address of a bootstrap node, to publish there (repeatable)")
+      ->check(check_peer_address);
   command->add_option("--out", options->out, "Also write the manifest to this file, as TOML");
   command->add_option("--founder", options->founders, "Peer id of a founder (repeatable; default: you alone)")
-      ->check([](const std::string& text) {
-        const auto id = swarm::PeerId::from_text(text);
-        return id ? std::string() : text + " is no peer id: " + id.error().message;
-      });
+      ->check(check_peer_id);
 
   command->add_option("--name", manifest.name, "A name for people")->capture_default_str()->group("Model");
   command->add_option("--model", manifest.model, "What is trained")
@@ -315,9 +315,10 @@ author signed it.
 Example:  testudo run show RUN --bootstrap ADDRESS
 Next:     testudo join RUN --bootstrap ADDRESS)",
       [options](Output& output) { return run_show(*options, output); }, group);
-  command->add_option("run", options->run, "Run id, 64 hex digits")->required();
+  command->add_option("run", options->run, "Run id, 64 hex digits")->required()->check(check_run_id);
   command->add_option("--data", options->data, "Data directory")->capture_default_str();
-  command->add_option("--bootstrap", options->bootstrap, "Address of a bootstrap node (repeatable)");
+  command->add_option("--bootstrap", options->bootstrap, "Address of a bootstrap node (repeatable)")
+      ->check(check_peer_address);
 }
 
 }  // namespace

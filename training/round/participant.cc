@@ -1,10 +1,9 @@
 #include "training/round/participant.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <limits>
 
+#include "crypto/base/log.h"
 #include "training/round/participant_impl.h"
 #include "training/round/round_rules.h"
 
@@ -161,7 +160,7 @@ Task<void> Participant::Impl::attempt() {
   } else {
     auto remembered = ledger_->remember_entered(position);
     if (!remembered) {
-      spdlog::error("cannot write to the data directory: {}; trying again", remembered.error().message);
+      log::error("cannot write to the data directory: {}; trying again", remembered.error().message);
       co_await net::sleep_for(scheduler_, repeat_every);
       co_return;
     }
@@ -190,14 +189,14 @@ Task<void> Participant::Impl::attempt() {
   while (true) {
     if (result && !voted && !spectator_ && !certificate_) {
       if (!*result) {
-        spdlog::warn("round {}: {}; following the others", position.round.value(), result->error().message);
+        log::warn("round {}: {}; following the others", position.round.value(), result->error().message);
         spectator_ = true;
         send_to_members(hello());
       } else {
         auto remembered = vote((*result)->outcome, &**result);
         voted = remembered.has_value();
         if (!voted)
-          spdlog::error("cannot write to the data directory: {}; not voting yet", remembered.error().message);
+          log::error("cannot write to the data directory: {}; not voting yet", remembered.error().message);
       }
     }
     // So many others are out of this attempt that it cannot be applied any more.
@@ -248,11 +247,11 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
       break;
     }
     if (appended.error().code != ErrorCode::io && appended.error().code != ErrorCode::limit) {
-      spdlog::error("certificate refused: {}", appended.error().message);
+      log::error("certificate refused: {}", appended.error().message);
       co_return;
     }
     // A full disk: nothing is certified until a write succeeds.
-    spdlog::error("cannot write to the data directory: {}; trying again", appended.error().message);
+    log::error("cannot write to the data directory: {}; trying again", appended.error().message);
     co_await net::sleep_for(scheduler_, repeat_every);
   }
   certificate_.reset();  // found once more while the disk was full
@@ -275,8 +274,8 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   progress_ = scheduler_.now();
   if (applied) {
     if (own != nullptr && own->state && !state) {
-      spdlog::error("round {}: this member computed another state than the certified one; fetching that",
-                    outcome.round.value());
+      log::error("round {}: this member computed another state than the certified one; fetching that",
+                 outcome.round.value());
     }
     state_ = state;
     if (state) states_.remember(outcome.state, state);
@@ -318,7 +317,7 @@ void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
       broadcaster_->drop_evidence(removal.peer);
     }
     if (removal.peer == self_) {
-      spdlog::warn("this member lost its seat in round {}: {}", outcome.round.value(), name(removal.fault));
+      log::warn("this member lost its seat in round {}: {}", outcome.round.value(), name(removal.fault));
     } else {
       control_->forget(removal.peer);
       exchange_->forget(removal.peer);

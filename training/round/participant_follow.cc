@@ -1,8 +1,8 @@
 // Being behind: ledger and state from others. Reports, and the end.
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
+#include "crypto/base/log.h"
 #include "net/async/combinators.h"
 #include "training/round/participant_impl.h"
 
@@ -43,7 +43,7 @@ Task<void> Participant::Impl::follow() {
   const std::uint64_t height = chain().height();
   const Digest root_before = chain().state_root();
   auto appended = co_await swarm::catch_up(host_, donor, run_, *ledger_);
-  if (!appended) spdlog::warn("ledger from {}: {}", donor.to_text(), appended.error().message);
+  if (!appended) log::warn("ledger from {}: {}", donor.to_text(), appended.error().message);
   if (chain().height() == height) {
     distrusted_[donor] = scheduler_.now() + distrust_time;
     co_return;
@@ -71,7 +71,7 @@ Task<void> Participant::Impl::fetch_state() {
   auto bytes = co_await swarm::download_state(host_, donors, run_, root,
                                               TrainingState::encoded_bytes(rules_->state_sizes()));
   if (!bytes) {
-    spdlog::debug("training state: {}", bytes.error().message);
+    log::debug("training state: {}", bytes.error().message);
     co_await net::sleep_for(scheduler_, 500ms);
     co_return;
   }
@@ -80,7 +80,7 @@ Task<void> Participant::Impl::fetch_state() {
         return TrainingState::decode(std::move(*downloaded), sizes);
       });
   if (!decoded) {
-    spdlog::error("training state: {}", decoded.error().message);
+    log::error("training state: {}", decoded.error().message);
     co_await net::sleep_for(scheduler_, 500ms);
     co_return;
   }
@@ -91,7 +91,7 @@ Task<void> Participant::Impl::fetch_state() {
   if (stored) {
     states_.stored(entries);
   } else {
-    spdlog::error("cannot write to the data directory: {}", stored.error().message);
+    log::error("cannot write to the data directory: {}", stored.error().message);
   }
   states_.remember(root, state_);
 }
@@ -110,7 +110,7 @@ Task<void> Participant::Impl::report_loop() {
       if (evaluation) {
         pending->report.evaluation = *evaluation;
       } else {
-        spdlog::error("evaluation: {}", evaluation.error().message);
+        log::error("evaluation: {}", evaluation.error().message);
       }
     }
     observer_.on_round(pending->report);

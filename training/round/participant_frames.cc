@@ -1,8 +1,8 @@
 // Votes, the frames of the others, and what is repeated every second.
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
+#include "crypto/base/log.h"
 #include "crypto/hash.h"
 #include "training/round/participant_impl.h"
 
@@ -66,7 +66,7 @@ void Participant::Impl::vote_as_spectator() {
     chosen = &nothing;
   }
   auto voted = vote(swarm::Outcome(*chosen));
-  if (!voted) spdlog::error("cannot write to the data directory: {}; not voting yet", voted.error().message);
+  if (!voted) log::error("cannot write to the data directory: {}; not voting yet", voted.error().message);
 }
 
 // Members that have signed nothing but, at most, the plain VOID, and will not sign an outcome of their own:
@@ -139,7 +139,7 @@ void Participant::Impl::receive(const PeerId& from, const Bytes& header) {
     receive_vote(from, *vote);
   } else {
     const bool valid = broadcaster_->receive(from, std::get<swarm::BroadcastFrame>(*frame), header.size());
-    if (!valid) spdlog::debug("broadcast frame from {}: not valid here", from.to_text());
+    if (!valid) log::debug("broadcast frame from {}: not valid here", from.to_text());
   }
 }
 

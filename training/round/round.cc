@@ -1,10 +1,9 @@
 #include "training/round/round.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cmath>
 
+#include "crypto/base/log.h"
 #include "crypto/derive.h"
 #include "crypto/merkle.h"
 #include "net/async/combinators.h"
@@ -196,7 +195,7 @@ Task<Result<Round::Prepared>> Round::compute() {
   auto prepared = co_await contribute(batch);
   if (!prepared) {
     // Without a contribution this member still reduces, serves and signs.
-    spdlog::error("round {}: no contribution: {}", setup_.round.value(), prepared.error().message);
+    log::error("round {}: no contribution: {}", setup_.round.value(), prepared.error().message);
     prepared = Prepared{};
   }
   prepared->commit.applications = setup_.applications;
