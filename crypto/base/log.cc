@@ -9,6 +9,8 @@ thread_local Sink* current = nullptr;
 Sink::Sink(LogLevel least, LogFunction write)
     : least_(least), write_(std::move(write)), outer_(std::exchange(current, this)) {}
 
+Sink::Sink(LogLevel least) : Sink(least, current != nullptr ? current->write_ : LogFunction()) {}
+
 Sink::~Sink() { current = outer_; }
 
 bool wanted(LogLevel level) { return current != nullptr && current->write_ && level >= current->least_; }

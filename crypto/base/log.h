@@ -17,6 +17,8 @@ namespace testudo::log {
 class Sink {
  public:
   Sink(LogLevel least, LogFunction write);
+  // The one before, with fewer lines.
+  explicit Sink(LogLevel least);
   ~Sink();
   Sink(const Sink&) = delete;
   Sink& operator=(const Sink&) = delete;

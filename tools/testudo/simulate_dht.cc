@@ -1,11 +1,12 @@
 // testudo simulate dht: a whole network of production DHT nodes in virtual time.
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <memory>
+#include <optional>
 
+#include "crypto/base/log.h"
 #include "dht/simulation/dht_simulation.h"
 #include "tools/cli/replay.h"
 #include "tools/testudo/commands.h"
@@ -103,7 +104,8 @@ std::uint64_t peak_memory() {
 
 Result<void> simulate_networks(const DhtArguments& arguments, const CLI::App& command, Output& output) {
   TRY(const auto seeds, chosen_seeds(arguments.seeds));
-  if (command.get_parent()->get_parent()->count("--log-level") == 0) spdlog::set_level(spdlog::level::err);
+  std::optional<log::Sink> errors_only;
+  if (command.get_parent()->get_parent()->count("--log-level") == 0) errors_only.emplace(LogLevel::error);
   SimulationProgress progress;
   std::size_t failed = 0;
   std::string replay;

@@ -1,11 +1,12 @@
 // testudo simulate round: whole swarms of production members in virtual time.
 
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <memory>
+#include <optional>
 
 #include "crypto/base/encoding.h"
+#include "crypto/base/log.h"
 #include "tools/cli/events.h"
 #include "tools/cli/replay.h"
 #include "tools/testudo/commands.h"
@@ -170,7 +171,8 @@ void say_report(std::uint64_t seed, const RoundSimulationReport& report, Output&
 Result<void> simulate_rounds(const RoundArguments& arguments, const CLI::App& command, Output& output) {
   TRY(const auto seeds, chosen_seeds(arguments.seeds));
   // What a simulated member warns of is a part of the story, and told by --trace.
-  if (command.get_parent()->get_parent()->count("--log-level") == 0) spdlog::set_level(spdlog::level::err);
+  std::optional<log::Sink> errors_only;
+  if (command.get_parent()->get_parent()->count("--log-level") == 0) errors_only.emplace(LogLevel::error);
   SimulationProgress progress;
   std::size_t failed = 0;
   std::string replay;
