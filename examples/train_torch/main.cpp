@@ -19,7 +19,7 @@ testudo::TorchData points(float shift) {
 }
 
 std::shared_ptr<testudo::Model> make_model() {
-  torch::nn::Sequential net(torch::nn::Linear(2, 16), torch::nn::Tanh(), torch::nn::Linear(16, 2));
+  torch::nn::Sequential net(torch::nn::Linear(2, 16), torch::nn::ReLU(), torch::nn::Linear(16, 2));
   return testudo::torch_model(net, points(0.0F), points(0.05F));
 }
 
@@ -48,8 +48,8 @@ int main(int argc, char** argv) try {
   if (run == "new") {
     testudo::RunOptions rules;
     rules.model = "circle";
-    rules.rounds = 40;
-    rules.learning_rate = {{0, 0.5F}};
+    rules.rounds = 60;
+    rules.learning_rate = {{0, 0.3F}, {rules.rounds, 0.0F}};
     run = node.found_run(rules, part.model);
     std::cout << "run " << run << std::endl;
   }

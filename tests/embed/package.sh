@@ -15,7 +15,7 @@ finish() {
   local status=$?
   for child in "${children[@]}"; do kill "$child" 2>/dev/null || true; done
   if ((status != 0)); then
-    for log in "$scratch"/*.log; do
+    for log in "$scratch"/*.log "$scratch"/*.out; do
       [[ -s $log ]] && { echo "--- $log"; tail -n 40 "$log"; }
     done
   fi
