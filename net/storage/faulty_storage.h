@@ -4,7 +4,7 @@
 #pragma once
 
 #include <functional>
-#include <map>
+#include <memory>
 
 #include "net/storage/storage.h"
 
@@ -21,27 +21,27 @@ class FaultyStorage final : public Storage {
 
   // `die` ends the process. A simulated one cannot vanish in the middle of a turn: where `die` returns, every
   // operation fails from then on, so that nothing is done on the strength of this write.
-  explicit FaultyStorage(Storage& inner, std::function<void()> die = {})
-      : inner_(inner), die_(std::move(die)) {}
+  explicit FaultyStorage(Storage& inner, std::function<void()> die = {});
+  ~FaultyStorage() override;  // whatever still runs on the pool finds it dead
 
   std::string name() const override { return inner_.name(); }
   Result<std::optional<Bytes>> get(std::string_view key) override;
+  Stager stager() override;
   Result<void> write(std::vector<Entry> entries) override;
+  Result<std::vector<std::string>> keys(std::string_view prefix) override;
   Result<std::vector<std::pair<std::string, Bytes>>> list(std::string_view prefix) override;
 
-  // The `n`th write from now (1 is the next) and the `count` − 1 after it have this fault.
+  // The `n`th write from now (1 is the next) and the `count` − 1 after it have this fault. What is staged
+  // counts as a write.
   void plan(std::uint64_t n, Fault fault, std::uint64_t count = 1);
-  std::uint64_t writes() const { return writes_; }  // so far, the failed ones, too
-  bool dead() const { return dead_; }
+  std::uint64_t writes() const;  // so far, the failed ones, too
+  bool dead() const;
 
  private:
-  Error injected() const;
+  struct Plan;
 
   Storage& inner_;
-  std::function<void()> die_;
-  std::map<std::uint64_t, Fault> plan_;  // by the number of the write
-  std::uint64_t writes_ = 0;
-  bool dead_ = false;
+  std::shared_ptr<Plan> plan_;  // stagers hold it, too
 };
 
 }  // namespace testudo::net

@@ -8,15 +8,37 @@ Result<std::optional<Bytes>> MemoryStorage::get(std::string_view key) {
   return std::optional<Bytes>(it->second);
 }
 
+struct MemoryStorage::StagedBytes : Staged {
+  Bytes bytes;
+};
+
+Storage::Stager MemoryStorage::stager() {
+  return [](const std::vector<ByteView>& pieces) -> Result<std::shared_ptr<Staged>> {
+    auto staged = std::make_shared<StagedBytes>();
+    for (const ByteView piece : pieces) append(staged->bytes, piece);
+    return staged;
+  };
+}
+
 Result<void> MemoryStorage::write(std::vector<Entry> entries) {
   for (auto& entry : entries) {
-    if (entry.value) {
+    if (entry.staged) {
+      entries_[std::move(entry.key)] = static_cast<const StagedBytes&>(*entry.staged).bytes;
+    } else if (entry.value) {
       entries_[std::move(entry.key)] = std::move(*entry.value);
     } else {
       entries_.erase(entry.key);
     }
   }
   return {};
+}
+
+Result<std::vector<std::string>> MemoryStorage::keys(std::string_view prefix) {
+  std::vector<std::string> found;
+  for (auto it = entries_.lower_bound(prefix); it != entries_.end() && it->first.starts_with(prefix); ++it) {
+    found.push_back(it->first);
+  }
+  return found;
 }
 
 Result<std::vector<std::pair<std::string, Bytes>>> MemoryStorage::list(std::string_view prefix) {

@@ -1,12 +1,27 @@
 #include "net/storage/sqlite_storage.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+#include "crypto/base/file.h"
 
 namespace testudo::net {
 
 namespace {
 // SQLite counts in int; nothing we store comes near.
 constexpr std::size_t max_value = 512 * 1024 * 1024;
+
+// Smaller ones cost less in the database than a file of their own does.
+constexpr std::size_t large_value = 256 * 1024;
+// The state of a model of some billion parameters.
+constexpr std::size_t greatest_file = std::size_t{64} << 30;
 
 // A statement in use; reset afterwards so that it holds no lock and no pointer to our bytes.
 class Running {
@@ -38,6 +53,83 @@ class Running {
 
 void SqliteStorage::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
 void SqliteStorage::Close::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+
+// The folder of large values. Any thread.
+class SqliteStorage::LargeFiles {
+ public:
+  explicit LargeFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  std::filesystem::path path_of(const std::string& name) const { return folder_ / name; }
+
+  // The name of a new file that holds the pieces and is on disk.
+  Result<std::string> add(const std::vector<ByteView>& pieces) {
+    std::string name;
+    int file = -1;
+    while (file < 0) {
+      name = std::to_string(next_++);
+      file = ::open(path_of(name).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+      if (file < 0 && errno != EEXIST) return fail(error(name));
+    }
+    bool written = true;
+    for (const ByteView piece : pieces) written = written && write_all(file, piece);
+    written = written && ::fsync(file) == 0;
+    Error failure = error(name);
+    written = ::close(file) == 0 && written;
+    written = written && sync_folder();
+    if (!written) {
+      remove(name);
+      return fail(std::move(failure));
+    }
+    return name;
+  }
+  void remove(const std::string& name) {
+    std::error_code ignored;  // found and removed when the storage is opened the next time
+    std::filesystem::remove(path_of(name), ignored);
+  }
+  void keep_only(const std::set<std::string>& wanted) {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored)) {
+      const std::string name = entry.path().filename().string();
+      if (!wanted.contains(name)) remove(name);
+    }
+  }
+
+ private:
+  Error error(const std::string& name) const {
+    return {ErrorCode::io, "write " + path_of(name).string() + ": " + std::strerror(errno)};
+  }
+  static bool write_all(int file, ByteView bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(file, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return false;
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+    return true;
+  }
+  bool sync_folder() const {
+    const int folder = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return false;
+    const bool synced = ::fsync(folder) == 0;
+    return ::close(folder) == 0 && synced;
+  }
+
+  std::filesystem::path folder_;
+  std::atomic<std::uint64_t> next_ = 0;
+};
+
+struct SqliteStorage::StagedValue : Staged {
+  StagedValue() = default;
+  StagedValue(const StagedValue&) = delete;
+  StagedValue& operator=(const StagedValue&) = delete;
+  ~StagedValue() override {
+    if (!file.empty() && !kept) files->remove(file);
+  }
+  std::shared_ptr<LargeFiles> files;
+  std::string file;  // or the value itself, if it is small
+  Bytes value;
+  bool kept = false;  // an entry refers to the file
+};
 
 SqliteStorage::~SqliteStorage() = default;
 
@@ -87,21 +179,75 @@ Result<std::unique_ptr<SqliteStorage>> SqliteStorage::open(const std::string& pa
       "PRAGMA synchronous=FULL;"
       "BEGIN EXCLUSIVE;"
       "CREATE TABLE IF NOT EXISTS entries(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+      "CREATE TABLE IF NOT EXISTS files(key BLOB PRIMARY KEY, name BLOB NOT NULL) WITHOUT ROWID;"
       "COMMIT;"));
   TRY_VOID(storage->prepare(storage->get_, "SELECT value FROM entries WHERE key=?1"));
   TRY_VOID(storage->prepare(storage->put_, "INSERT OR REPLACE INTO entries(key,value) VALUES(?1,?2)"));
   TRY_VOID(storage->prepare(storage->erase_, "DELETE FROM entries WHERE key=?1"));
-  TRY_VOID(storage->prepare(storage->list_, "SELECT key,value FROM entries WHERE key>=?1 ORDER BY key"));
+  TRY_VOID(storage->prepare(storage->keys_,
+                            "SELECT key FROM (SELECT key FROM entries UNION ALL SELECT key FROM files) WHERE "
+                            "key>=?1 ORDER BY key"));
+  TRY_VOID(storage->prepare(storage->file_of_, "SELECT name FROM files WHERE key=?1"));
+  TRY_VOID(storage->prepare(storage->put_file_, "INSERT OR REPLACE INTO files(key,name) VALUES(?1,?2)"));
+  TRY_VOID(storage->prepare(storage->erase_file_, "DELETE FROM files WHERE key=?1"));
+  TRY_VOID(storage->open_folder());
   return storage;
 }
 
-Result<std::optional<Bytes>> SqliteStorage::get(std::string_view key) {
-  Running running(get_.get());
+// What a process that died had staged is gone.
+Result<void> SqliteStorage::open_folder() {
+  const std::filesystem::path folder = path_ + ".large";
+  std::error_code failure;
+  std::filesystem::create_directory(folder, failure);
+  if (failure) return fail(ErrorCode::io, "make the folder " + folder.string() + ": " + failure.message());
+  files_ = std::make_shared<LargeFiles>(folder);
+  std::set<std::string> wanted;
+  Statement names;
+  TRY_VOID(prepare(names, "SELECT name FROM files"));
+  Running running(names.get());
+  int code = running.step();
+  for (; code == SQLITE_ROW; code = running.step()) wanted.emplace(as_text(running.column(0)));
+  if (code != SQLITE_DONE) return fail(error(code, "read"));
+  files_->keep_only(wanted);
+  return {};
+}
+
+Result<std::optional<std::string>> SqliteStorage::file_of(std::string_view key) {
+  Running running(file_of_.get());
   running.bind(1, as_bytes(key));
   const int code = running.step();
-  if (code == SQLITE_DONE) return std::optional<Bytes>{};
+  if (code == SQLITE_DONE) return std::optional<std::string>{};
   if (code != SQLITE_ROW) return fail(error(code, "read"));
-  return std::optional<Bytes>(running.column(0));
+  return std::optional<std::string>(as_text(running.column(0)));
+}
+
+Result<std::optional<Bytes>> SqliteStorage::get(std::string_view key) {
+  {
+    Running running(get_.get());
+    running.bind(1, as_bytes(key));
+    const int code = running.step();
+    if (code == SQLITE_ROW) return std::optional<Bytes>(running.column(0));
+    if (code != SQLITE_DONE) return fail(error(code, "read"));
+  }
+  TRY(const auto file, file_of(key));
+  if (!file) return std::optional<Bytes>{};
+  TRY(auto bytes, read_file(files_->path_of(*file).string(), greatest_file));
+  return std::optional<Bytes>(std::move(bytes));
+}
+
+Storage::Stager SqliteStorage::stager() {
+  return [files = files_](const std::vector<ByteView>& pieces) -> Result<std::shared_ptr<Staged>> {
+    auto staged = std::make_shared<StagedValue>();
+    std::size_t size = 0;
+    for (const ByteView piece : pieces) size += piece.size();
+    if (size < large_value) {
+      for (const ByteView piece : pieces) append(staged->value, piece);
+      return staged;
+    }
+    staged->files = files;
+    TRY(staged->file, files->add(pieces));
+    return staged;
+  };
 }
 
 Result<void> SqliteStorage::write(std::vector<Entry> entries) {
@@ -111,26 +257,59 @@ Result<void> SqliteStorage::write(std::vector<Entry> entries) {
     }
   }
   TRY_VOID(execute("BEGIN IMMEDIATE"));
-  auto written = write_entries(entries);
-  if (written) written = execute("COMMIT");
-  if (!written) sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
-  return written;
+  std::vector<std::string> replaced;
+  auto written = write_entries(entries, replaced);
+  if (written) {
+    // Also if that fails: it may have taken effect. What nothing refers to is removed at the next start.
+    for (const auto& entry : entries) {
+      if (entry.staged) static_cast<StagedValue&>(*entry.staged).kept = true;
+    }
+    written = execute("COMMIT");
+  }
+  if (!written) {
+    sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+    return written;
+  }
+  for (const std::string& name : replaced) files_->remove(name);
+  return {};
 }
 
-Result<void> SqliteStorage::write_entries(const std::vector<Entry>& entries) {
-  for (const auto& entry : entries) {
-    Running running(entry.value ? put_.get() : erase_.get());
-    running.bind(1, as_bytes(entry.key));
-    if (entry.value) running.bind(2, *entry.value);
+// `replaced`: files that nothing refers to any more, once this is committed.
+Result<void> SqliteStorage::write_entries(const std::vector<Entry>& entries,
+                                          std::vector<std::string>& replaced) {
+  const auto run = [this](sqlite3_stmt* statement, ByteView key,
+                          std::optional<ByteView> value) -> Result<void> {
+    Running running(statement);
+    running.bind(1, key);
+    if (value) running.bind(2, *value);
     const int code = running.step();
     if (code != SQLITE_DONE) return fail(error(code, "write"));
+    return {};
+  };
+  for (const auto& entry : entries) {
+    const ByteView key = as_bytes(entry.key);
+    const auto* staged = static_cast<const StagedValue*>(entry.staged.get());
+    const bool in_file = staged != nullptr && !staged->file.empty();
+    TRY(const auto before, file_of(entry.key));
+    if (before && !(in_file && staged->file == *before)) {
+      replaced.push_back(*before);
+      TRY_VOID(run(erase_file_.get(), key, std::nullopt));
+    }
+    if (in_file) {
+      TRY_VOID(run(erase_.get(), key, std::nullopt));
+      TRY_VOID(run(put_file_.get(), key, as_bytes(staged->file)));
+    } else if (staged != nullptr || entry.value) {
+      TRY_VOID(run(put_.get(), key, staged != nullptr ? ByteView(staged->value) : ByteView(*entry.value)));
+    } else {
+      TRY_VOID(run(erase_.get(), key, std::nullopt));
+    }
   }
   return {};
 }
 
-Result<std::vector<std::pair<std::string, Bytes>>> SqliteStorage::list(std::string_view prefix) {
-  std::vector<std::pair<std::string, Bytes>> found;
-  Running running(list_.get());
+Result<std::vector<std::string>> SqliteStorage::keys(std::string_view prefix) {
+  std::vector<std::string> found;
+  Running running(keys_.get());
   running.bind(1, as_bytes(prefix));
   while (true) {
     const int code = running.step();
@@ -138,8 +317,18 @@ Result<std::vector<std::pair<std::string, Bytes>>> SqliteStorage::list(std::stri
     if (code != SQLITE_ROW) return fail(error(code, "read"));
     const Bytes key = running.column(0);
     if (!as_text(key).starts_with(prefix)) return found;
-    found.emplace_back(as_text(key), running.column(1));
+    found.emplace_back(as_text(key));
   }
+}
+
+Result<std::vector<std::pair<std::string, Bytes>>> SqliteStorage::list(std::string_view prefix) {
+  TRY(const auto names, keys(prefix));
+  std::vector<std::pair<std::string, Bytes>> found;
+  for (const std::string& name : names) {
+    TRY(auto value, get(name));
+    if (value) found.emplace_back(name, std::move(*value));
+  }
+  return found;
 }
 
 }  // namespace testudo::net

@@ -1,5 +1,7 @@
 // SqliteStorage: the Storage of a real node, one SQLite file in WAL mode with synchronous=FULL: what
-// write() returned from is on disk. One process holds the file at a time. Loop thread only.
+// write() returned from is on disk. Large values lie in files of their own, in a folder beside it, so that
+// they are written once and not while the loop waits; the database says which file is whose. One process
+// holds the file at a time. Loop thread only, but for what stager() gives.
 #pragma once
 
 #include <memory>
@@ -21,7 +23,9 @@ class SqliteStorage final : public Storage {
 
   std::string name() const override { return path_; }
   Result<std::optional<Bytes>> get(std::string_view key) override;
+  Stager stager() override;
   Result<void> write(std::vector<Entry> entries) override;
+  Result<std::vector<std::string>> keys(std::string_view prefix) override;
   Result<std::vector<std::pair<std::string, Bytes>>> list(std::string_view prefix) override;
 
  private:
@@ -29,12 +33,16 @@ class SqliteStorage final : public Storage {
     void operator()(sqlite3* database) const;
     void operator()(sqlite3_stmt* statement) const;
   };
+  class LargeFiles;
+  struct StagedValue;
   using Statement = std::unique_ptr<sqlite3_stmt, Close>;
 
   explicit SqliteStorage(std::string path) : path_(std::move(path)) {}
   Result<void> execute(const char* sql);
   Result<void> prepare(Statement& out, const char* sql);
-  Result<void> write_entries(const std::vector<Entry>& entries);
+  Result<void> write_entries(const std::vector<Entry>& entries, std::vector<std::string>& replaced);
+  Result<std::optional<std::string>> file_of(std::string_view key);
+  Result<void> open_folder();
   Error error(int code, const char* doing) const;
 
   std::string path_;
@@ -42,7 +50,11 @@ class SqliteStorage final : public Storage {
   Statement get_;
   Statement put_;
   Statement erase_;
-  Statement list_;
+  Statement keys_;
+  Statement file_of_;
+  Statement put_file_;
+  Statement erase_file_;
+  std::shared_ptr<LargeFiles> files_;  // staged values hold it, too
 };
 
 }  // namespace testudo::net

@@ -1,8 +1,10 @@
 // Storage: the seam for what must survive: a small, crash-safe map from text keys to bytes. SqliteStorage
 // keeps it in one file of the data directory, MemoryStorage in memory; FaultyStorage fails on demand. Loop
-// thread only.
+// thread only, but for what stager() gives.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,9 +22,19 @@ class Storage {
   // Where it keeps things, for messages: the path of a file.
   virtual std::string name() const { return "the storage"; }
   virtual Result<std::optional<Bytes>> get(std::string_view key) = 0;
+  // A value that is on disk and not yet an entry: write() makes it one. Let go of before that, it is gone.
+  class Staged {
+   public:
+    virtual ~Staged() = default;
+  };
+  // Stages the pieces one after another. What is large is written on the pool: a stager may be called on any
+  // thread, several at once, and outlives the storage.
+  using Stager = std::function<Result<std::shared_ptr<Staged>>(const std::vector<ByteView>& pieces)>;
+  virtual Stager stager() = 0;
   struct Entry {
     std::string key;
-    std::optional<Bytes> value;  // nothing: erase
+    std::optional<Bytes> value;                // nothing, and nothing staged: erase
+    std::shared_ptr<Staged> staged = nullptr;  // of this storage
   };
   // All entries or none, on disk when it returns: the caller may act on it (sign, send) at once.
   virtual Result<void> write(std::vector<Entry> entries) = 0;
@@ -31,7 +43,8 @@ class Storage {
     entries.push_back({std::move(key), std::move(value)});
     return write(std::move(entries));
   }
-  // Keys that start with `prefix`, in byte order.
+  virtual Result<std::vector<std::string>> keys(std::string_view prefix) = 0;
+  // Entries whose keys start with `prefix`, in byte order.
   virtual Result<std::vector<std::pair<std::string, Bytes>>> list(std::string_view prefix) = 0;
 };
 

@@ -66,7 +66,7 @@ void check_end(SimSwarm& swarm, std::size_t members, std::size_t victim, std::ui
     REQUIRE_MESSAGE(member.ended->has_value(),
                     (member.ended->has_value() ? "" : member.ended->error().message));
     CHECK(member.participant->finished_rounds() == swarm::RoundNumber(rounds));
-    CHECK(member.participant->parameters() == swarm.member(0).participant->parameters());
+    CHECK(std::ranges::equal(member.participant->parameters(), swarm.member(0).participant->parameters()));
     for (const auto& removal : member.removals) {
       const bool may_be = others_missed || removal.peer == absent;
       CHECK_MESSAGE(may_be, removal.peer.short_text(), " lost its seat: ", name(removal.fault));

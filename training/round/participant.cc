@@ -33,7 +33,7 @@ Result<void> Participant::Impl::open() {
     return fail(ErrorCode::refused,
                 "this identity is banned from the run: its signed messages prove a fault");
   }
-  TRY_VOID(states_.open(rules_->state_sizes()));
+  TRY_VOID(states_.open(rules_));
   if (chain().state_root() == Digest{}) {
     TRY(auto initial, initial_state(*rules_, model_->initial_parameters(manifest().seed)));
     state_ = std::make_shared<const TrainingState>(std::move(initial));
@@ -193,10 +193,14 @@ Task<void> Participant::Impl::attempt() {
         spectator_ = true;
         send_to_members(hello());
       } else {
-        auto remembered = vote((*result)->outcome, &**result);
-        voted = remembered.has_value();
+        const Round::Result& own = **result;
+        auto prepared = co_await prepare(own, own.outcome.state);
+        if (certificate_) continue;  // came meanwhile
+        if (prepared)
+          prepared = vote(own.outcome, std::move(*prepared)).transform([] { return StateStore::Entries(); });
+        voted = prepared.has_value();
         if (!voted)
-          log::error("cannot write to the data directory: {}; not voting yet", remembered.error().message);
+          log::error("cannot write to the data directory: {}; not voting yet", prepared.error().message);
       }
     }
     // So many others are out of this attempt that it cannot be applied any more.
@@ -226,22 +230,27 @@ Task<void> Participant::Impl::attempt() {
   co_await adopt(std::move(certificate), own, &round, started);
 }
 
+// The state that this member computed, for the disk.
+Task<Result<StateStore::Entries>> Participant::Impl::prepare(const Round::Result& own, Digest root) {
+  if (!own.state) co_return StateStore::Entries{};
+  co_return co_await states_.prepare(root, own.state, chain().state_root(), own.reduced);
+}
+
 Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result* own, const Round* round,
                                     net::TimePoint started) {
   certificate_.reset();
   const swarm::Outcome outcome = certificate.outcome;
   const bool applied = outcome.kind == OutcomeKind::apply;
   std::shared_ptr<const TrainingState> state;
-  std::vector<net::Storage::Entry> entries;
-  if (applied) {
-    if (own != nullptr && own->state && own->outcome.state == outcome.state) {
-      state = own->state;
-      entries = states_.to_store(outcome.state, *own->state);
-    }
-    for (auto& entry : states_.to_forget_all_but(outcome.state)) entries.push_back(std::move(entry));
-  }
+  if (applied && own != nullptr && own->state && own->outcome.state == outcome.state) state = own->state;
   while (true) {
-    auto appended = ledger_->append(certificate, entries);
+    auto prepared = state ? co_await prepare(*own, outcome.state) : Result<StateStore::Entries>();
+    StateStore::Entries entries = prepared ? std::move(*prepared) : StateStore::Entries();
+    if (applied) {
+      for (auto& entry : states_.to_forget_all_but(outcome.state, entries))
+        entries.push_back(std::move(entry));
+    }
+    auto appended = prepared ? ledger_->append(certificate, entries) : Result<void>(fail(prepared.error()));
     if (appended) {
       states_.stored(entries);
       break;

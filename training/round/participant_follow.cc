@@ -86,14 +86,14 @@ Task<void> Participant::Impl::fetch_state() {
   }
   if (chain().state_root() != root) co_return;  // the run went on meanwhile
   state_ = std::make_shared<const TrainingState>(std::move(*decoded));
-  auto entries = states_.to_store(root, *state_);
-  auto stored = storage_.write(entries);
+  states_.remember(root, state_);
+  auto entries = co_await states_.prepare(root, state_, Digest{}, {});
+  auto stored = entries ? storage_.write(*entries) : Result<void>(fail(entries.error()));
   if (stored) {
-    states_.stored(entries);
+    states_.stored(*entries);
   } else {
     log::error("cannot write to the data directory: {}", stored.error().message);
   }
-  states_.remember(root, state_);
 }
 
 Task<void> Participant::Impl::report_loop() {

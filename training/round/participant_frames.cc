@@ -19,12 +19,10 @@ constexpr swarm::Attempt attempts_for_others{2};
 }  // namespace
 
 // Written before it is sent: a member signs one outcome of an attempt, whatever happens to its process.
-Result<void> Participant::Impl::vote(swarm::Outcome outcome, const Round::Result* own) {
+Result<void> Participant::Impl::vote(swarm::Outcome outcome, StateStore::Entries entries) {
   if (ledger_->voted() != outcome) {
     // The state that it signs for, too: a certificate over a state that nobody has any more would end the
     // run.
-    std::vector<net::Storage::Entry> entries;
-    if (own != nullptr && own->state) entries = states_.to_store(outcome.state, *own->state);
     TRY_VOID(ledger_->remember_vote(outcome, entries));
     states_.stored(entries);
   }

@@ -51,7 +51,7 @@ class Participant::Impl {
         observer_(observer),
         options_(options),
         self_(host.id()),
-        states_(storage),
+        states_(host.scheduler(), storage),
         directory_(host, dht, run_),
         changed_(scheduler_),
         reports_(scheduler_, report_queue),
@@ -89,6 +89,7 @@ class Participant::Impl {
   void claim_ahead(const PeerId& from);
   Task<void> fetch_state();
   Task<void> attempt();
+  Task<Result<StateStore::Entries>> prepare(const Round::Result& own, Digest root);
   Task<void> adopt(Certificate certificate, const Round::Result* own, const Round* round,
                    net::TimePoint started);
   Task<void> finish();
@@ -98,7 +99,7 @@ class Participant::Impl {
   void receive_certificate(const PeerId& from, Certificate certificate);
   void receive_hello(const PeerId& from, const swarm::HelloFrame& frame);
   void look_for_certificate();
-  Result<void> vote(swarm::Outcome outcome, const Round::Result* own = nullptr);
+  Result<void> vote(swarm::Outcome outcome, StateStore::Entries entries = {});
   swarm::HelloFrame hello() const;
   bool hopeless() const;
   std::set<PeerId> out_of_attempt() const;

@@ -16,35 +16,16 @@
 #include "net/host/host.h"
 #include "swarm/broadcaster.h"
 #include "swarm/ledger.h"
-#include "swarm/manifest.h"
-#include "training/aggregation/rule.h"
-#include "training/codec/codec.h"
 #include "training/model.h"
-#include "training/optimizer/optimizer.h"
 #include "training/partition.h"
+#include "training/round/next_state.h"
 #include "training/round/part_exchange.h"
 #include "training/round/participant.h"
 #include "training/round/payloads.h"
-#include "training/round/state.h"
+#include "training/round/rules.h"
+#include "training/round/state_store.h"
 
 namespace testudo::training {
-
-// What a run fixes for all its rounds, made once from the manifest.
-struct RoundRules {
-  swarm::RunId run{};
-  swarm::Manifest manifest;
-  CodecKind codec = CodecKind::fp32;
-  std::shared_ptr<const AggregationRule> rule;
-  std::shared_ptr<const Optimizer> optimizer;
-
-  // invalid_argument: the manifest names a codec, rule or optimizer that this version does not know.
-  static Result<std::shared_ptr<const RoundRules>> make(const swarm::Manifest& manifest);
-
-  TrainingState::Sizes state_sizes() const;  // after the first round
-};
-
-// Before the first round.
-Result<TrainingState> initial_state(const RoundRules& rules, std::span<const float> parameters);
 
 class Round {
  public:
@@ -63,6 +44,7 @@ class Round {
   struct Result {
     swarm::Outcome outcome;
     std::shared_ptr<const TrainingState> state;  // after an APPLY
+    std::vector<ReducedPart> reduced;            // what it was stepped with
     std::size_t contributors = 0;
   };
 
@@ -87,7 +69,6 @@ class Round {
     bool decoded = false;        // its values stand in the next aggregate
     bool malformed = false;      // those bytes do not decode
   };
-  struct Next;  // the state after the round, as it forms
 
   net::Task<testudo::Result<Prepared>> compute();
   net::Task<testudo::Result<Prepared>> contribute(Digest batch);
@@ -131,7 +112,7 @@ class Round {
   std::vector<Reduction> reductions_;
   // Contributions that this member holds and has checked: its own, received, or broadcast as answers.
   std::map<PartOf, Blob> contributions_;
-  std::shared_ptr<Next> next_;
+  std::shared_ptr<NextState> next_;
   // What was given to the pool last, by whom or for which part; bytes that prove wrong are not checked again.
   std::map<PartOf, Blob> checked_contributions_;
   std::map<std::size_t, Blob> checked_results_;

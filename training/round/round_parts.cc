@@ -55,20 +55,6 @@ struct ReduceJob {
 
 }  // namespace
 
-// Shared with the jobs of the pool, each of which writes values of its own.
-struct Round::Next {
-  Next(swarm::RoundNumber round, const TrainingState::Sizes& sizes)
-      : state(round, sizes),
-        scratch(sizes.aggregate > 0 ? 0 : sizes.parameters * sizeof(float)),
-        aggregate(sizes.aggregate > 0
-                      ? state.aggregate()
-                      : std::span(reinterpret_cast<float*>(scratch.data()), sizes.parameters)) {}
-
-  TrainingState state;
-  Buffer scratch;  // for the reduced vector, where states do not keep it
-  std::span<float> aggregate;
-};
-
 // SCATTER: part j to its reducer; only now, after COMMIT is agreed, or a late committer could react to
 // others.
 Task<void> Round::scatter(const Prepared& prepared, bool again) {
@@ -231,7 +217,7 @@ Task<Result<void>> Round::gather() {
                      reduction.bytes);
     }
   }
-  next_ = std::make_shared<Next>(setup_.state->round().next(), setup_.rules->state_sizes());
+  next_ = std::make_shared<NextState>(setup_.rules, setup_.state);
   const auto complete = [this] {
     check_arrived_results();
     return results_complete();
@@ -307,24 +293,20 @@ Task<void> Round::step(Result& result) {
     if (!reductions_[j].hash) absent.push_back(ranges_[j]);
   }
   struct Stepped {
+    std::shared_ptr<const TrainingState> state;
     Digest root{};
     Digest parameters{};
   };
-  const auto stepped = co_await net::offload(
-      scheduler_, [rules = setup_.rules, state = setup_.state, next = next_, absent = std::move(absent)] {
-        for (const PartRange& range : absent) {
-          std::ranges::fill(next->aggregate.subspan(range.begin, range.size), 0.0F);
-        }
-        rules->optimizer->step({.parameters = state->parameters(),
-                                .state = state->optimizer(),
-                                .gradient = next->aggregate,
-                                .step = state->round().value()},
-                               {.parameters = next->state.parameters(), .state = next->state.optimizer()});
-        next->scratch = Buffer();
-        return Stepped{swarm::state_root(next->state.encoded()),
-                       parameters_digest(std::as_const(next->state).parameters())};
-      });
-  result.state = std::make_shared<const TrainingState>(std::move(next_->state));
+  auto stepped = co_await net::offload(scheduler_, [next = next_, absent = std::move(absent)] {
+    for (const PartRange& range : absent) next->leave_out(range);
+    auto state = std::make_shared<const TrainingState>(next->step());
+    const Digest root = swarm::state_root(state->encoded());
+    return Stepped{state, root, parameters_digest(state->parameters())};
+  });
+  result.state = std::move(stepped.state);
+  for (std::size_t j = 0; j < reductions_.size(); ++j) {
+    result.reduced.push_back({ranges_[j], reductions_[j].hash ? reductions_[j].bytes : nullptr});
+  }
   result.outcome = make_outcome(swarm::OutcomeKind::apply);
   result.outcome.state = stepped.root;
   result.outcome.parameters = stepped.parameters;
@@ -409,11 +391,9 @@ Task<void> Round::check_result(std::size_t part, Blob bytes) {
   };
   ++checks_running_;
   const auto found = co_await net::offload(
-      scheduler_,
-      [rules = setup_.rules, next = next_, range = ranges_[part], bytes, hash = *reductions_[part].hash] {
+      scheduler_, [next = next_, range = ranges_[part], bytes, hash = *reductions_[part].hash] {
         if (crypto::tree_hash(*bytes) != hash) return Found{};
-        const auto slice = next->aggregate.subspan(range.begin, range.size);
-        return Found{true, !decode(rules->codec, *bytes, slice, rules->manifest.g_max).has_value()};
+        return Found{true, !next->place(range, *bytes)};
       });
   --checks_running_;
   if (found.same) {

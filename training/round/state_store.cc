@@ -1,47 +1,215 @@
 #include "training/round/state_store.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
+#include <set>
 
 #include "crypto/base/encoding.h"
+#include "net/async/combinators.h"
+#include "net/messages/message.h"
 #include "swarm/sync.h"
 
 namespace testudo::training {
 
-namespace {
-constexpr std::string_view prefix = "state/";
-constexpr std::size_t recent_states = 3;
+using net::Task;
 
-std::string key_of(const Digest& root) { return std::string(prefix) + to_hex(root); }
+namespace {
+
+constexpr std::string_view snapshot_prefix = "state/";
+constexpr std::string_view step_prefix = "step/";
+// The newest state is in memory anyway; older ones wait for others as long as they take no more than this.
+constexpr std::size_t recent_states = 3;
+constexpr std::size_t recent_bytes = 256 * 1024 * 1024;
+
+std::string key_of(const Digest& root, bool snapshot) {
+  return std::string(snapshot ? snapshot_prefix : step_prefix) + to_hex(root);
+}
+
+struct WirePart {
+  std::uint64_t begin = 0;
+  std::uint64_t size = 0;
+  bool present = false;
+  MSGPACK_DEFINE_ARRAY(begin, size, present)
+};
+
+// In front of the bytes of a step, behind its own length.
+struct WireStep {
+  Digest before{};
+  std::vector<WirePart> parts;
+  MSGPACK_DEFINE_ARRAY(before, parts)
+};
+
+constexpr std::size_t length_bytes = 4;
+
 }  // namespace
 
-Result<void> StateStore::open(const TrainingState::Sizes& sizes) {
-  sizes_ = sizes;
-  TRY(const auto entries, storage_.list(prefix));
-  for (const auto& [key, value] : entries) on_disk_.insert(key);
+// A step as it lies on disk.
+struct StateStore::Step {
+  Digest before{};
+  std::vector<PartRange> ranges;
+  std::vector<bool> present;
+  std::size_t head_bytes = 0;  // where the parts begin
+
+  static Bytes head(const Digest& before, const std::vector<ReducedPart>& reduced) {
+    WireStep wire{before, {}};
+    for (const auto& part : reduced)
+      wire.parts.push_back({part.range.begin, part.range.size, part.bytes != nullptr});
+    const Bytes packed = net::pack(wire);
+    Bytes bytes;
+    append_be(bytes, packed.size(), length_bytes);
+    append(bytes, packed);
+    return bytes;
+  }
+
+  static Result<Step> decode(ByteView bytes) {
+    if (bytes.size() < length_bytes || read_be(bytes.first(length_bytes)) > bytes.size() - length_bytes) {
+      return fail(ErrorCode::corrupt, "a step that was cut");
+    }
+    Step step;
+    step.head_bytes = length_bytes + static_cast<std::size_t>(read_be(bytes.first(length_bytes)));
+    TRY(const auto wire, net::unpack<WireStep>(bytes.first(step.head_bytes).subspan(length_bytes)));
+    step.before = wire.before;
+    for (const auto& part : wire.parts) {
+      step.ranges.push_back({static_cast<std::size_t>(part.begin), static_cast<std::size_t>(part.size), 0});
+      step.present.push_back(part.present);
+    }
+    return step;
+  }
+
+  // The state after it. corrupt: bytes that are not those of such a step.
+  Result<State> repeat(const std::shared_ptr<const RoundRules>& rules, State from, ByteView bytes) const {
+    NextState next(rules, std::move(from));
+    ByteView rest = bytes.subspan(head_bytes);
+    std::size_t end = 0;
+    for (std::size_t j = 0; j < ranges.size(); ++j) {
+      const PartRange& range = ranges[j];
+      const std::size_t left = rules->state_sizes().parameters - end;
+      if (range.begin != end || range.size > left)
+        return fail(ErrorCode::corrupt, "a step whose parts do not fit");
+      end += range.size;
+      if (!present[j]) {
+        next.leave_out(range);
+        continue;
+      }
+      const std::size_t size = std::min(encoded_size(rules->codec, range.size), rest.size());
+      if (!next.place(range, rest.first(size)))
+        return fail(ErrorCode::corrupt, "a step that does not decode");
+      rest = rest.subspan(size);
+    }
+    if (end != rules->state_sizes().parameters || !rest.empty()) {
+      return fail(ErrorCode::corrupt, "a step of another size");
+    }
+    return std::make_shared<const TrainingState>(next.step());
+  }
+};
+
+Result<void> StateStore::open(std::shared_ptr<const RoundRules> rules) {
+  rules_ = std::move(rules);
+  for (const bool snapshot : {true, false}) {
+    const std::string_view prefix = snapshot ? snapshot_prefix : step_prefix;
+    TRY(const auto keys, storage_.keys(prefix));
+    for (const std::string& key : keys) {
+      TRY(const Digest root, digest_from_hex(key.substr(prefix.size())));
+      Kept kept{.snapshot = snapshot};
+      if (!snapshot) {
+        TRY(const auto stored, storage_.get(key));
+        if (!stored) continue;
+        TRY(const Step step, Step::decode(*stored));
+        kept.before = step.before;
+        kept.step_bytes = stored->size();  // of this one; those before it are added below
+      }
+      if (!on_disk_.contains(root)) on_disk_.emplace(root, kept);
+    }
+  }
+  // How far each is from its snapshot: where the next one is written depends on it.
+  std::map<Digest, Kept> counted = on_disk_;
+  for (auto& [root, kept] : counted) {
+    const Kept* at = &on_disk_.at(root);
+    std::size_t bytes = 0;
+    while (!at->snapshot && kept.steps <= on_disk_.size()) {
+      bytes += at->step_bytes;
+      ++kept.steps;
+      const auto before = on_disk_.find(at->before);
+      if (before == on_disk_.end()) break;  // it will not be found, and is fetched from others
+      at = &before->second;
+    }
+    kept.step_bytes = bytes;
+  }
+  on_disk_ = std::move(counted);
   return {};
 }
 
-std::vector<net::Storage::Entry> StateStore::to_store(const Digest& root, const TrainingState& state) const {
-  std::vector<net::Storage::Entry> entries;
-  if (!on_disk_.contains(key_of(root))) entries.push_back({key_of(root), to_bytes(state.encoded())});
-  return entries;
-}
-
-std::vector<net::Storage::Entry> StateStore::to_forget_all_but(const Digest& root) const {
-  std::vector<net::Storage::Entry> entries;
-  for (const std::string& key : on_disk_) {
-    if (key != key_of(root)) entries.push_back({key, std::nullopt});
+Task<Result<StateStore::Entries>> StateStore::prepare(Digest root, State state, Digest before,
+                                                      std::vector<ReducedPart> reduced) {
+  if (on_disk_.contains(root)) co_return Entries{};
+  const std::size_t whole = state->encoded().size();
+  const auto base = on_disk_.find(before);
+  Kept kept{.snapshot = true};
+  auto head = std::make_shared<Bytes>();
+  if (!reduced.empty() && base != on_disk_.end()) {
+    *head = Step::head(before, reduced);
+    std::size_t size = head->size();
+    for (const auto& part : reduced) size += part.bytes ? part.bytes->size() : 0;
+    const Kept step{.snapshot = false,
+                    .before = before,
+                    .step_bytes = base->second.step_bytes + size,
+                    .steps = base->second.steps + 1};
+    if (step.step_bytes <= whole && step.steps <= steps_after_snapshot) kept = step;
   }
-  return entries;
+  const bool snapshot = kept.snapshot;
+  auto staged = co_await net::offload(scheduler_, [stage = storage_.stager(), state = std::move(state),
+                                                   reduced = std::move(reduced), head, snapshot] {
+    std::vector<ByteView> pieces;
+    if (snapshot) {
+      pieces.emplace_back(state->encoded());
+    } else {
+      pieces.emplace_back(*head);
+      for (const auto& part : reduced) {
+        if (part.bytes) pieces.emplace_back(*part.bytes);
+      }
+    }
+    return stage(pieces);
+  });
+  if (!staged) co_return fail(std::move(staged).error());
+  prepared_.insert_or_assign(root, kept);
+  Entries entries;
+  entries.push_back({key_of(root, snapshot), std::nullopt, std::move(*staged)});
+  co_return entries;
 }
 
-void StateStore::stored(const std::vector<net::Storage::Entry>& entries) {
+StateStore::Entries StateStore::to_forget_all_but(const Digest& root, const Entries& entries) const {
+  std::set<std::string> stays;
+  for (const auto& entry : entries) stays.insert(entry.key);
+  const auto find_kept = [this](const Digest& digest) -> const Kept* {
+    if (const auto found = on_disk_.find(digest); found != on_disk_.end()) return &found->second;
+    const auto found = prepared_.find(digest);
+    return found != prepared_.end() ? &found->second : nullptr;
+  };
+  Digest at = root;
+  for (const Kept* kept = find_kept(at); kept != nullptr; kept = find_kept(at)) {
+    if (!stays.insert(key_of(at, kept->snapshot)).second && at != root) break;
+    if (kept->snapshot) break;
+    at = kept->before;
+  }
+  Entries forgotten;
+  for (const auto& [digest, kept] : on_disk_) {
+    const std::string key = key_of(digest, kept.snapshot);
+    if (!stays.contains(key)) forgotten.push_back({key, std::nullopt});
+  }
+  return forgotten;
+}
+
+void StateStore::stored(const Entries& entries) {
   for (const auto& entry : entries) {
-    if (!entry.key.starts_with(prefix)) continue;
-    if (entry.value) {
-      on_disk_.insert(entry.key);
+    const bool snapshot = entry.key.starts_with(snapshot_prefix);
+    if (!snapshot && !entry.key.starts_with(step_prefix)) continue;
+    const auto root = digest_from_hex(entry.key.substr((snapshot ? snapshot_prefix : step_prefix).size()));
+    if (entry.staged) {
+      on_disk_.insert_or_assign(*root, prepared_.at(*root));
+      prepared_.clear();  // whatever else was prepared has been overtaken
     } else {
-      on_disk_.erase(entry.key);
+      on_disk_.erase(*root);
     }
   }
 }
@@ -50,19 +218,60 @@ void StateStore::remember(const Digest& root, State state) {
   const auto known = std::ranges::find(recent_, root, &std::pair<Digest, State>::first);
   if (known != recent_.end()) return;
   recent_.emplace_back(root, std::move(state));
-  if (recent_.size() > recent_states) recent_.pop_front();
+  std::size_t older = 0;
+  for (std::size_t i = 0; i + 1 < recent_.size(); ++i) older += recent_[i].second->encoded().size();
+  while (recent_.size() > recent_states || (recent_.size() > 1 && older > recent_bytes)) {
+    older -= recent_.front().second->encoded().size();
+    recent_.pop_front();
+  }
+}
+
+// Whether it is only what another one stands on: nobody needs it, and to repeat the steps costs time.
+bool StateStore::stands_under_another(const Digest& root) const {
+  return std::ranges::any_of(
+      on_disk_, [&](const auto& entry) { return !entry.second.snapshot && entry.second.before == root; });
 }
 
 StateStore::State StateStore::find(const Digest& root) {
   const auto known = std::ranges::find(recent_, root, &std::pair<Digest, State>::first);
   if (known != recent_.end()) return known->second;
-  if (!on_disk_.contains(key_of(root))) return nullptr;
-  auto stored = storage_.get(key_of(root));
-  if (!stored || !*stored || swarm::state_root(**stored) != root) return nullptr;
-  auto state = TrainingState::decode(Buffer::copy_of(**stored), sizes_);
-  if (!state) return nullptr;
-  remember(root, std::make_shared<const TrainingState>(std::move(*state)));
+  if (!on_disk_.contains(root) || stands_under_another(root)) return nullptr;
+  auto state = read(root);
+  if (!state) {
+    spdlog::warn("a state in the data directory: {}", state.error().message);
+    on_disk_.erase(root);
+    return nullptr;
+  }
+  remember(root, std::move(*state));
   return recent_.back().second;
+}
+
+Result<StateStore::State> StateStore::read(const Digest& root) const {
+  std::vector<Bytes> steps;  // the last first
+  Digest at = root;
+  while (true) {
+    const auto found = on_disk_.find(at);
+    if (found == on_disk_.end() || steps.size() > on_disk_.size()) {
+      return fail(ErrorCode::corrupt, "steps without a snapshot");
+    }
+    TRY(auto bytes, storage_.get(key_of(at, found->second.snapshot)));
+    if (!bytes) return fail(ErrorCode::corrupt, "it is gone");
+    if (found->second.snapshot) {
+      if (swarm::state_root(*bytes) != at) return fail(ErrorCode::corrupt, "a snapshot with another root");
+      TRY(auto decoded, TrainingState::decode(Buffer::copy_of(*bytes), rules_->state_sizes()));
+      State state = std::make_shared<const TrainingState>(std::move(decoded));
+      while (!steps.empty()) {
+        TRY(const Step step, Step::decode(steps.back()));
+        TRY(state, step.repeat(rules_, std::move(state), steps.back()));
+        steps.pop_back();
+      }
+      if (swarm::state_root(state->encoded()) != root)
+        return fail(ErrorCode::corrupt, "steps to another root");
+      return state;
+    }
+    steps.push_back(std::move(*bytes));
+    at = found->second.before;
+  }
 }
 
 }  // namespace testudo::training

@@ -1,33 +1,61 @@
 // StateStore: the training states that a member keeps: on disk the certified one and the one that it signed
 // for, in memory the last few, for members that are a step behind. Owned by the participant; loop thread
-// only.
+// only, large files are written on the pool.
+//
+// 1. On disk a state is a snapshot, or a step: the name of the state before and the reduced parts as they
+// travelled.
+//    The step is deterministic, so whoever has the state before has this one. With int8 a step takes a
+//    quarter of the parameters' bytes, a snapshot all of them and what the optimizer and the rule keep
+//    besides.
+// 2. A snapshot is written when the steps since the last one would outgrow it, or are many: restarting
+// repeats them.
+// 3. What is kept is certified or signed for, and what these stand on; the rest goes with the next
+// certificate.
+// 4. A state that was read or repeated counts only if its root is the one that was asked for.
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
-#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "net/async/task.h"
 #include "net/storage/storage.h"
-#include "training/round/state.h"
+#include "training/round/next_state.h"
+
+namespace testudo::net {
+class Scheduler;
+}
 
 namespace testudo::training {
+
+// What a part of the aggregate was: its encoded bytes, or nothing where it was absent.
+struct ReducedPart {
+  PartRange range;
+  Blob bytes;
+};
 
 class StateStore {
  public:
   using State = std::shared_ptr<const TrainingState>;
+  using Entries = std::vector<net::Storage::Entry>;
+  static constexpr std::size_t steps_after_snapshot = 64;
 
-  explicit StateStore(net::Storage& storage) : storage_(storage) {}
-  // `sizes` of the run's states.
-  Result<void> open(const TrainingState::Sizes& sizes);
+  StateStore(net::Scheduler& scheduler, net::Storage& storage) : scheduler_(scheduler), storage_(storage) {}
+  Result<void> open(std::shared_ptr<const RoundRules> rules);
 
-  // What has to be written so that the state of this root is on disk; nothing when it is. The caller writes
-  // it together with what depends on it, then says stored().
-  std::vector<net::Storage::Entry> to_store(const Digest& root, const TrainingState& state) const;
-  // What has to be written so that only the state of this root stays.
-  std::vector<net::Storage::Entry> to_forget_all_but(const Digest& root) const;
-  void stored(const std::vector<net::Storage::Entry>& entries);
+  // What has to be written so that the state of this root is on disk; nothing when it is. The bytes are there
+  // when the task ends; the caller writes the entries together with what depends on them, then says stored().
+  // `before`: the root of the state that it was stepped from with `reduced`; without parts it is stored
+  // whole.
+  net::Task<Result<Entries>> prepare(Digest root, State state, Digest before,
+                                     std::vector<ReducedPart> reduced);
+  // What has to be written so that only the state of this root, and what it stands on, stays; `entries` are
+  // what is written with it.
+  Entries to_forget_all_but(const Digest& root, const Entries& entries) const;
+  void stored(const Entries& entries);
 
   // Keeps it in memory, for others.
   void remember(const Digest& root, State state);
@@ -35,9 +63,22 @@ class StateStore {
   State find(const Digest& root);
 
  private:
+  struct Kept {
+    bool snapshot = false;
+    Digest before{};             // of a step
+    std::size_t step_bytes = 0;  // of this step and those before it
+    std::size_t steps = 0;
+  };
+  struct Step;
+
+  Result<State> read(const Digest& root) const;
+  bool stands_under_another(const Digest& root) const;
+
+  net::Scheduler& scheduler_;
   net::Storage& storage_;
-  TrainingState::Sizes sizes_;
-  std::set<std::string> on_disk_;
+  std::shared_ptr<const RoundRules> rules_;
+  std::map<Digest, Kept> on_disk_;
+  std::map<Digest, Kept> prepared_;  // and not stored yet
   std::deque<std::pair<Digest, State>> recent_;
 };
 
