@@ -10,9 +10,9 @@ NextState::NextState(std::shared_ptr<const RoundRules> rules, std::shared_ptr<co
       before_(std::move(before)),
       state_(before_->round().next(), rules_->state_sizes()),
       scratch_(state_.aggregate().empty() ? state_.parameters().size_bytes() : 0),
-      aggregate_(scratch_.empty() ? state_.aggregate()
-                                  : std::span(reinterpret_cast<float*>(scratch_.data()),
-                                              state_.parameters().size())) {}
+      aggregate_(scratch_.empty()
+                     ? state_.aggregate()
+                     : std::span(reinterpret_cast<float*>(scratch_.data()), state_.parameters().size())) {}
 
 bool NextState::place(const PartRange& range, ByteView encoded) {
   const auto slice = aggregate_.subspan(range.begin, range.size);

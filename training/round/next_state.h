@@ -1,6 +1,6 @@
-// NextState: the state after a round, as it forms: reduced parts are decoded into their places, each once and from
-// any thread, then the optimizer steps. The same code repeats a step from what was stored of it. Owned by whoever
-// makes the step; jobs of the pool share it.
+// NextState: the state after a round, as it forms: reduced parts are decoded into their places, each once and
+// from any thread, then the optimizer steps. The same code repeats a step from what was stored of it. Owned
+// by whoever makes the step; jobs of the pool share it.
 #pragma once
 
 #include <span>

@@ -88,6 +88,7 @@ class Participant::Impl {
   void ask_whoever_is_ahead();
   void claim_ahead(const PeerId& from);
   Task<void> fetch_state();
+  Task<void> store_fetched(Digest root, StateStore::State state);
   Task<void> attempt();
   Task<Result<StateStore::Entries>> prepare(const Round::Result& own, Digest root);
   Task<void> adopt(Certificate certificate, const Round::Result* own, const Round* round,

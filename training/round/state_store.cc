@@ -41,6 +41,8 @@ struct WireStep {
 };
 
 constexpr std::size_t length_bytes = 4;
+// What was prepared for an earlier round has been overtaken.
+constexpr std::uint64_t kept_rounds = 2;
 
 }  // namespace
 
@@ -145,7 +147,8 @@ Task<Result<StateStore::Entries>> StateStore::prepare(Digest root, State state, 
   if (on_disk_.contains(root)) co_return Entries{};
   const std::size_t whole = state->encoded().size();
   const auto base = on_disk_.find(before);
-  Kept kept{.snapshot = true};
+  const std::uint64_t round = state->round().value();
+  Kept kept{.snapshot = true, .round = round};
   auto head = std::make_shared<Bytes>();
   if (!reduced.empty() && base != on_disk_.end()) {
     *head = Step::head(before, reduced);
@@ -154,7 +157,8 @@ Task<Result<StateStore::Entries>> StateStore::prepare(Digest root, State state, 
     const Kept step{.snapshot = false,
                     .before = before,
                     .step_bytes = base->second.step_bytes + size,
-                    .steps = base->second.steps + 1};
+                    .steps = base->second.steps + 1,
+                    .round = round};
     if (step.step_bytes <= whole && step.steps <= steps_after_snapshot) kept = step;
   }
   const bool snapshot = kept.snapshot;
@@ -172,6 +176,8 @@ Task<Result<StateStore::Entries>> StateStore::prepare(Digest root, State state, 
     return stage(pieces);
   });
   if (!staged) co_return fail(std::move(staged).error());
+  // Some are never written: what was computed here is not always what is certified.
+  std::erase_if(prepared_, [round](const auto& entry) { return entry.second.round + kept_rounds < round; });
   prepared_.insert_or_assign(root, kept);
   Entries entries;
   entries.push_back({key_of(root, snapshot), std::nullopt, std::move(*staged)});
@@ -207,7 +213,6 @@ void StateStore::stored(const Entries& entries) {
     const auto root = digest_from_hex(entry.key.substr((snapshot ? snapshot_prefix : step_prefix).size()));
     if (entry.staged) {
       on_disk_.insert_or_assign(*root, prepared_.at(*root));
-      prepared_.clear();  // whatever else was prepared has been overtaken
     } else {
       on_disk_.erase(*root);
     }

@@ -68,6 +68,7 @@ class StateStore {
     Digest before{};             // of a step
     std::size_t step_bytes = 0;  // of this step and those before it
     std::size_t steps = 0;
+    std::uint64_t round = 0;  // while it is prepared
   };
   struct Step;
 
