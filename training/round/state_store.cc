@@ -1,11 +1,10 @@
 #include "training/round/state_store.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <set>
 
 #include "crypto/base/encoding.h"
+#include "crypto/base/log.h"
 #include "net/async/combinators.h"
 #include "net/messages/message.h"
 #include "swarm/sync.h"
@@ -243,7 +242,7 @@ StateStore::State StateStore::find(const Digest& root) {
   if (!on_disk_.contains(root) || stands_under_another(root)) return nullptr;
   auto state = read(root);
   if (!state) {
-    spdlog::warn("a state in the data directory: {}", state.error().message);
+    log::warn("a state in the data directory: {}", state.error().message);
     on_disk_.erase(root);
     return nullptr;
   }
