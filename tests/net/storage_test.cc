@@ -51,6 +51,70 @@ TEST_CASE("both storages store, erase and list") {
   check_behaviour(**sqlite);
 }
 
+// Both kinds of values: those that lie in the database and those with a file of their own.
+void check_staging(Storage& storage) {
+  for (const std::size_t size : {std::size_t{10}, std::size_t{300'000}}) {
+    const Bytes first(size, 1);
+    const Bytes second(size, 2);
+    auto staged = storage.stager()({first, second});
+    REQUIRE(staged.has_value());
+    CHECK(storage.get("large")->has_value() == false);
+    std::vector<Storage::Entry> entries;
+    entries.push_back({"large", std::nullopt, *staged});
+    REQUIRE(storage.write(entries).has_value());
+    Bytes both = first;
+    append(both, second);
+    CHECK(**storage.get("large") == both);
+    CHECK(*storage.keys("lar") == std::vector<std::string>{"large"});
+    REQUIRE(storage.write(entries).has_value());  // once more, as after a write of which nobody knows
+    CHECK(**storage.get("large") == both);
+    REQUIRE(storage.put("large", to_bytes("small")).has_value());
+    CHECK(**storage.get("large") == to_bytes("small"));
+    entries[0].staged = *storage.stager()({second});
+    REQUIRE(storage.write(entries).has_value());
+    CHECK(storage.list("large")->front().second == second);
+    entries[0].staged = nullptr;
+    REQUIRE(storage.write(entries).has_value());
+    CHECK(storage.get("large")->has_value() == false);
+    CHECK(storage.keys("large")->empty());
+  }
+}
+
+TEST_CASE("both storages stage values that become entries when they are written") {
+  TemporaryFolder folder;
+  MemoryStorage memory;
+  check_staging(memory);
+  auto sqlite = SqliteStorage::open(folder.path / "state.db");
+  REQUIRE(sqlite.has_value());
+  check_staging(**sqlite);
+  CHECK(std::filesystem::is_empty(folder.path / "state.db.large"));
+}
+
+TEST_CASE("a large value outlives a restart; what was staged and not written does not") {
+  TemporaryFolder folder;
+  const std::string path = folder.path / "state.db";
+  const Bytes large(500'000, 7);
+  std::shared_ptr<Storage::Staged> never_written;
+  {
+    auto storage = SqliteStorage::open(path);
+    std::vector<Storage::Entry> entries;
+    entries.push_back({"kept", std::nullopt, *(*storage)->stager()({large})});
+    REQUIRE((*storage)->write(entries).has_value());
+    never_written = *(*storage)->stager()({large});
+  }
+  const auto files = [&] {
+    return std::distance(std::filesystem::directory_iterator(path + ".large"),
+                         std::filesystem::directory_iterator());
+  };
+  CHECK(files() == 2);
+  auto storage = SqliteStorage::open(path);
+  REQUIRE(storage.has_value());
+  CHECK(files() == 1);
+  CHECK(**(*storage)->get("kept") == large);
+  never_written.reset();
+  CHECK(**(*storage)->get("kept") == large);
+}
+
 TEST_CASE("what was written is there after a reopen") {
   TemporaryFolder folder;
   const std::string path = folder.path / "state.db";
