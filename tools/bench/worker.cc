@@ -35,7 +35,11 @@ Scratch::~Scratch() {
 
 Result<std::unique_ptr<Worker>> Worker::start(net::LibuvScheduler& scheduler, const Scratch& scratch,
                                               const Json& role) {
-  return start_program(scheduler, scratch, {"/proc/self/exe", "bench-worker", role.dump(), "--json"});
+  // Not that link itself: what starts the child would take it for its own.
+  std::error_code code;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", code);
+  if (code) return fail(ErrorCode::io, "cannot find this program to start it again: " + code.message());
+  return start_program(scheduler, scratch, {self.string(), "bench-worker", role.dump(), "--json"});
 }
 
 Result<std::unique_ptr<Worker>> Worker::start_program(net::LibuvScheduler& scheduler, const Scratch& scratch,
