@@ -63,12 +63,13 @@ struct Fixture {
         continue;
       }
       Buffer bytes(encoded_size(rules->codec, range.size));
-      REQUIRE(encode_into(rules->codec, random_floats(state->round().value() + 7, range.size), bytes).has_value());
+      REQUIRE(encode_into(rules->codec, random_floats(state->round().value() + 7, range.size), bytes)
+                  .has_value());
       REQUIRE(next.place(range, bytes));
       parts.push_back({range, std::make_shared<const Buffer>(std::move(bytes))});
     }
     before = root;
-    state = std::make_shared<const TrainingState>(next.step());
+    state = next.step();
     root = swarm::state_root(state->encoded());
     return parts;
   }
@@ -100,7 +101,8 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("a state is on disk as a snapshot and the steps since, and a restart repeats them to the same bytes") {
+TEST_CASE(
+    "a state is on disk as a snapshot and the steps since, and a restart repeats them to the same bytes") {
   for (const char* rule : {"centered_clip", "mean"}) {
     Fixture f(rule);
     std::size_t snapshots = 0;
@@ -132,7 +134,8 @@ TEST_CASE("a snapshot or a step that was changed or is gone is not believed") {
   REQUIRE(f.count("step/") == 2);
   const auto entries = *f.storage.list("s");
   for (const auto& [key, value] : entries) {
-    for (const std::size_t at : {std::size_t{0}, std::size_t{3}, std::size_t{20}, value.size() / 2, value.size() - 1}) {
+    for (const std::size_t at :
+         {std::size_t{0}, std::size_t{3}, std::size_t{20}, value.size() / 2, value.size() - 1}) {
       Bytes changed = value;
       changed[at] ^= 0x40;
       REQUIRE(f.storage.put(key, changed).has_value());
@@ -140,7 +143,8 @@ TEST_CASE("a snapshot or a step that was changed or is gone is not believed") {
       if (f.store->open(f.rules)) CHECK(f.store->find(f.root) == nullptr);
     }
     for (const std::size_t size : {std::size_t{0}, std::size_t{2}, value.size() - 1}) {
-      REQUIRE(f.storage.put(key, Bytes(value.begin(), value.begin() + static_cast<std::ptrdiff_t>(size))).has_value());
+      REQUIRE(f.storage.put(key, Bytes(value.begin(), value.begin() + static_cast<std::ptrdiff_t>(size)))
+                  .has_value());
       f.store = std::make_unique<StateStore>(f.scheduler, f.storage);
       if (f.store->open(f.rules)) CHECK(f.store->find(f.root) == nullptr);
     }
@@ -153,7 +157,8 @@ TEST_CASE("a snapshot or a step that was changed or is gone is not believed") {
   CHECK(f.finds(f.root));
 }
 
-TEST_CASE("a state that was signed for and not certified goes with the next certificate, the certified one stays") {
+TEST_CASE(
+    "a state that was signed for and not certified goes with the next certificate, the certified one stays") {
   Fixture f;
   f.keep({});
   const auto certified = f.state;

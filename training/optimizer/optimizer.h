@@ -29,6 +29,9 @@ class Optimizer {
 
   // What travels to newcomers and is hashed into certificates.
   virtual std::size_t state_size(std::size_t parameters) const = 0;
+  // Whether the step of a value needs nothing but what stands in its place: a range can then be stepped
+  // alone.
+  virtual bool is_elementwise() const = 0;
   virtual void step(const OptimizerInput& input, const OptimizerOutput& output) const = 0;
 };
 

@@ -50,6 +50,8 @@ class Sgd final : public Optimizer {
     return options_.momentum > 0 ? parameters : 0;
   }
 
+  bool is_elementwise() const override { return options_.clip_norm == 0; }
+
   void step(const OptimizerInput& in, const OptimizerOutput& out) const override {
     const std::size_t size = in.parameters.size();
     TESTUDO_CHECK(in.gradient.size() == size && out.parameters.size() == size);

@@ -1,8 +1,11 @@
-// NextState: the state after a round, as it forms: reduced parts are decoded into their places, each once and
-// from any thread, then the optimizer steps. The same code repeats a step from what was stored of it. Owned
-// by whoever makes the step; jobs of the pool share it.
+// NextState: the state after a round, as it forms. Reduced parts are decoded and, where the optimizer allows
+// it, stepped block by block while they are in the cache, each part once and from any thread; the rest
+// follows when all are there. The same code repeats a step from what was stored of it. Owned by whoever makes
+// the step; jobs of the pool share it.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <span>
 
 #include "crypto/base/buffer.h"
@@ -12,22 +15,38 @@
 
 namespace testudo::training {
 
+// The memory of the last state that went, for the next one: fresh pages cost more than the step. Any thread.
+class SpareBuffer {
+ public:
+  Buffer take(std::size_t size);
+  void give(Buffer buffer);
+
+ private:
+  std::mutex mutex_;
+  Buffer buffer_;
+};
+
 class NextState {
  public:
-  NextState(std::shared_ptr<const RoundRules> rules, std::shared_ptr<const TrainingState> before);
+  // `spare` may be null.
+  NextState(std::shared_ptr<const RoundRules> rules, std::shared_ptr<const TrainingState> before,
+            std::shared_ptr<SpareBuffer> spare = nullptr);
 
-  // Decodes one reduced part; false when it does not decode, and the part then has to be absent.
+  // Takes one reduced part; false when it does not decode, and the part then has to be left out.
   [[nodiscard]] bool place(const PartRange& range, ByteView encoded);
   // An absent part is zero.
   void leave_out(const PartRange& range);
   // When every value has been placed or left out; nothing may be placed afterwards. CPU-bound.
-  TrainingState step();
+  std::shared_ptr<const TrainingState> step();
 
  private:
+  void step_range(std::size_t begin, std::span<const float> gradient);
+
   std::shared_ptr<const RoundRules> rules_;
   std::shared_ptr<const TrainingState> before_;
+  std::shared_ptr<SpareBuffer> spare_;
   TrainingState state_;
-  Buffer scratch_;  // for the reduced vector, where states do not keep it
+  Buffer scratch_;  // for the reduced vector, where it is needed whole and states do not keep it
   std::span<float> aggregate_;
 };
 

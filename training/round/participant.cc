@@ -175,6 +175,7 @@ Task<void> Participant::Impl::attempt() {
                .beacon = chain().beacon(),
                .roster = chain().roster(),
                .state = state_,
+               .spare = spare_,
                .applications = fresh_applications(),
                .accusations = accusations()},
               model_, *broadcaster_, *exchange_);

@@ -38,6 +38,7 @@ class Round {
     Digest beacon{};    // beacon(t−1)
     swarm::Roster roster;
     std::shared_ptr<const TrainingState> state;
+    std::shared_ptr<SpareBuffer> spare;          // for the next state; may be null
     std::vector<swarm::Admission> applications;  // that this member has seen, ascending
     std::vector<swarm::Equivocation> accusations;
   };

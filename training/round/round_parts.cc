@@ -217,7 +217,7 @@ Task<Result<void>> Round::gather() {
                      reduction.bytes);
     }
   }
-  next_ = std::make_shared<NextState>(setup_.rules, setup_.state);
+  next_ = std::make_shared<NextState>(setup_.rules, setup_.state, setup_.spare);
   const auto complete = [this] {
     check_arrived_results();
     return results_complete();
@@ -299,7 +299,7 @@ Task<void> Round::step(Result& result) {
   };
   auto stepped = co_await net::offload(scheduler_, [next = next_, absent = std::move(absent)] {
     for (const PartRange& range : absent) next->leave_out(range);
-    auto state = std::make_shared<const TrainingState>(next->step());
+    auto state = next->step();
     const Digest root = swarm::state_root(state->encoded());
     return Stepped{state, root, parameters_digest(state->parameters())};
   });

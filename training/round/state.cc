@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 
+#include "crypto/base/check.h"
 #include "crypto/merkle.h"
 
 namespace testudo::training {
@@ -31,8 +32,9 @@ std::size_t TrainingState::encoded_bytes(const Sizes& sizes) {
   return header_bytes + (sizes.parameters + sizes.optimizer + sizes.aggregate) * sizeof(float);
 }
 
-TrainingState::TrainingState(swarm::RoundNumber round, const Sizes& sizes)
-    : TrainingState(round, sizes, Buffer(encoded_bytes(sizes))) {
+TrainingState::TrainingState(swarm::RoundNumber round, const Sizes& sizes, Buffer memory)
+    : round_(round), sizes_(sizes), bytes_(std::move(memory)) {
+  TESTUDO_CHECK(bytes_.size() == encoded_bytes(sizes));
   std::ranges::copy(header_of(round, sizes), bytes_.begin());
 }
 

@@ -21,8 +21,10 @@ class TrainingState {
   };
   static std::size_t encoded_bytes(const Sizes& sizes);
 
-  // The vectors hold no meaning until they are written.
-  TrainingState(swarm::RoundNumber round, const Sizes& sizes);
+  // The vectors hold no meaning until they are written. REQUIRES: a buffer of encoded_bytes(sizes).
+  TrainingState(swarm::RoundNumber round, const Sizes& sizes, Buffer memory);
+  TrainingState(swarm::RoundNumber round, const Sizes& sizes)
+      : TrainingState(round, sizes, Buffer(encoded_bytes(sizes))) {}
   // Of a run whose states have these sizes; the aggregate is missing before the first round. corrupt: other
   // sizes, or values that are not finite.
   static Result<TrainingState> decode(Buffer bytes, const Sizes& sizes);
@@ -39,10 +41,9 @@ class TrainingState {
 
   // Little-endian, behind a fixed header: what the Merkle root of the certificate covers.
   const Buffer& encoded() const { return bytes_; }
+  Buffer release() && { return std::move(bytes_); }
 
  private:
-  TrainingState(swarm::RoundNumber round, const Sizes& sizes, Buffer bytes)
-      : round_(round), sizes_(sizes), bytes_(std::move(bytes)) {}
   std::span<const float> vector(std::size_t begin, std::size_t size) const;
   static std::span<float> writable(std::span<const float> values) {
     return {const_cast<float*>(values.data()), values.size()};

@@ -19,7 +19,7 @@ constexpr std::string_view snapshot_prefix = "state/";
 constexpr std::string_view step_prefix = "step/";
 // The newest state is in memory anyway; older ones wait for others as long as they take no more than this.
 constexpr std::size_t recent_states = 3;
-constexpr std::size_t recent_bytes = 256 * 1024 * 1024;
+constexpr std::size_t recent_bytes = 32 * 1024 * 1024;
 
 std::string key_of(const Digest& root, bool snapshot) {
   return std::string(snapshot ? snapshot_prefix : step_prefix) + to_hex(root);
@@ -101,7 +101,7 @@ struct StateStore::Step {
     if (end != rules->state_sizes().parameters || !rest.empty()) {
       return fail(ErrorCode::corrupt, "a step of another size");
     }
-    return std::make_shared<const TrainingState>(next.step());
+    return next.step();
   }
 };
 
