@@ -5,12 +5,17 @@
 #include "dht/subnet.h"
 
 namespace testudo::dht {
+namespace {
+// A write counts for so many requests: its signatures are checked, and it is kept.
+constexpr double kWriteWeight = 20;
+}  // namespace
 
 Task<Result<Bytes>> Dht::answer(PeerId peer, Bytes request) {
   auto message = Message::decode(request);
   if (!message) co_return fail(std::move(message).error());
   const bool notification = message->type == MessageType::add_provider;
   const bool put = message->type == MessageType::put_value;
+  if (put || notification) service_.charge(peer, kWriteWeight - 1);
   auto reply = handle(peer, std::move(*message));
   if (!reply) co_return fail(std::move(reply).error());
   if (notification) co_return Bytes{};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/base/encoding.h"
 #include "net/messages/message.h"
 
 namespace testudo::swarm {
@@ -50,13 +51,14 @@ Directory::Directory(net::Host& host, dht::Dht& dht, RunId run)
     : host_(host),
       dht_(dht),
       run_(run),
+      protection_("run " + to_hex(run)),
       presence_{"testudo/" TESTUDO_VERSION, RoundNumber()},
       look_up_(host.scheduler()),
       changed_(host.scheduler()),
       alive_(std::make_shared<Directory*>(this)),
       tasks_(host.scheduler()) {}
 
-Directory::~Directory() = default;
+Directory::~Directory() { host_.guard().protect(protection_, {}); }
 
 void Directory::start() {
   if (std::exchange(started_, true)) return;
@@ -72,6 +74,8 @@ void Directory::look_up_now() { look_up_.set(); }
 
 void Directory::set_wanted(std::vector<PeerId> members) {
   wanted_ = std::set<PeerId>(members.begin(), members.end());
+  // Idle between two rounds or not: they do not make room for whoever else connects.
+  host_.guard().protect(protection_, wanted_);
   changed_.set();
 }
 

@@ -87,6 +87,7 @@ class Directory {
   net::Host& host_;
   dht::Dht& dht_;
   RunId run_;
+  std::string protection_;  // for whom the host keeps the members (net::Guard)
   Presence presence_;
   std::set<PeerId> listed_;
   std::map<PeerId, Entry> entries_;  // of listed_

@@ -39,6 +39,8 @@ Links::Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Ha
       gate_(std::move(gate)),
       handler_(std::move(handler)),
       misbehaviour_(protocol_),
+      use_(host.guard().protocol(protocol_)),
+      rates_(host, net::Limit::frame_rate_per_peer, protocol_),
       tasks_(host.scheduler()) {
   host_.set_handler(protocol_, [links = std::weak_ptr<Links*>(alive_)](std::unique_ptr<Stream> stream) {
     return admit(links, std::move(stream));
@@ -134,6 +136,7 @@ Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
     } else {
       failures = 0;
       delay = retry_delay;
+      use_.bytes_sent += batch.size() + (blob ? blob->size() : 0);
     }
   }
 }
@@ -225,7 +228,9 @@ Task<void> Links::receive(std::unique_ptr<Stream> stream) {
     }
     auto frame = co_await read_frame(*stream, limits);
     if (!frame) {
+      const std::uint64_t before = misbehaviour_.total();
       misbehaviour_.note(from, frame.error());
+      use_.offences += misbehaviour_.total() - before;
       // Whoever goes on like that loses its connection, and pays for a handshake each time.
       if (misbehaviour_.count(from) % offences_per_connection == 0 && misbehaviour_.count(from) > 0) {
         host_.scheduler().post([links = std::weak_ptr<Links*>(alive_), from] {
@@ -236,6 +241,10 @@ Task<void> Links::receive(std::unique_ptr<Stream> stream) {
       co_return;
     }
     if (!frame->has_value()) co_return;
+    ++use_.requests;
+    use_.bytes_received += (*frame)->header.size() + (*frame)->blob.size();
+    const bool admitted = co_await rates_.admit(from);
+    if (!admitted) co_return;
     handler_(from, std::move((*frame)->header), std::move((*frame)->blob));
   }
 }

@@ -11,6 +11,7 @@
 #include "crypto/base/buffer.h"
 #include "net/async/task_group.h"
 #include "net/host/host.h"
+#include "net/host/peer_rates.h"
 #include "net/messages/misbehaviour.h"
 #include "swarm/types.h"
 
@@ -58,6 +59,8 @@ class Links {
   Handler handler_;
   std::uint64_t dropped_ = 0;
   net::Misbehaviour misbehaviour_;
+  net::Guard::Protocol& use_;
+  net::PeerRates rates_;
   std::map<PeerId, std::shared_ptr<Outgoing>> outgoing_;
   // What the host's handler finds empty once this object is gone.
   std::shared_ptr<Links*> alive_ = std::make_shared<Links*>(this);

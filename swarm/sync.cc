@@ -39,8 +39,10 @@ struct SyncServer::Core {
 
   Core(net::Host& h, const RunId& r, const Ledger& l, StateSource s)
       : host(h), run(r), ledger(l), state(std::move(s)), tasks(h.scheduler()) {
-    service = net::serve(host, sync::protocol, sync::max_request, sync::request_timeout,
-                         [this](PeerId, Bytes message) { return answer(*this, std::move(message)); });
+    service = net::serve(
+        host, sync::protocol, sync::max_request, sync::request_timeout,
+        [this](PeerId, Bytes message) { return answer(*this, std::move(message)); },
+        sync::requests_per_second);
   }
 
   static Task<Result<Bytes>> answer(Core& core, Bytes message) {

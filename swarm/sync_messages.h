@@ -18,6 +18,8 @@ inline constexpr std::size_t certificates_per_reply = 64;
 inline constexpr std::size_t certificate_bytes_per_reply = 4 * 1024 * 1024;
 inline constexpr std::size_t leaves_per_reply = 16 * 1024;
 inline constexpr std::size_t max_request = 256;
+// Of one peer: a chunk is cheap to serve, and a gigabyte a second of them is a good line.
+inline constexpr std::uint64_t requests_per_second = 4096;
 
 enum class Kind : std::uint8_t { head = 1, certificates = 2, leaves = 3, chunk = 4 };
 

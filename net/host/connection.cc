@@ -3,11 +3,13 @@
 namespace testudo::net {
 
 Connection::Connection(Owner& owner, LibuvScheduler& scheduler, std::unique_ptr<TcpSocket> socket,
-                       const NoiseIdentity& identity, Direction direction, std::optional<PeerId> expected)
+                       const NoiseIdentity& identity, Direction direction, std::optional<PeerId> expected,
+                       const Limits& limits)
     : owner_(owner),
       scheduler_(scheduler),
       direction_(direction),
       socket_(std::move(socket)),
+      limits_(limits),
       settled_(scheduler) {
   upgrade_.emplace(identity,
                    Upgrade::Options{.role = direction == Direction::outbound ? crypto::NoiseRole::initiator
@@ -80,7 +82,11 @@ Result<void> Connection::establish() {
   sealer_.emplace(std::move(upgraded.sealer));
   opener_.emplace(std::move(upgraded.opener));
   mux_.emplace(direction_ == Direction::outbound ? Yamux::Role::dialler : Yamux::Role::listener,
-               static_cast<Yamux::Output&>(*this), static_cast<Yamux::Events&>(*this), Yamux::Limits{});
+               static_cast<Yamux::Output&>(*this), static_cast<Yamux::Events&>(*this),
+               Yamux::Limits{.max_inbound = limits_[Limit::streams_per_connection],
+                             .opens_per_second = limits_[Limit::stream_rate_per_connection],
+                             .control_frames_per_second = limits_[Limit::control_frame_rate_per_connection],
+                             .pings_per_second = limits_[Limit::ping_rate_per_connection]});
   timer_ = scheduler_.at(clock() + keepalive_interval, [this] { keep_alive(); });
   owner_.on_established(*this);
   settled_.set();
@@ -103,7 +109,10 @@ void Connection::keep_alive() {
 
 void Connection::send_frame(ByteView header, ByteView payload) {
   if (error_ || doomed_ || !socket_->is_open()) return;
-  if (socket_->queued() > max_queued) {
+  if (socket_->queued() > TcpSocket::high_water) owner_.on_unsent();
+  if (error_ || doomed_) return;
+  if (socket_->queued() > limits_[Limit::unsent_bytes_per_connection]) {
+    owner_.on_refused(Limit::unsent_bytes_per_connection);
     doom(Error{ErrorCode::limit, "the peer does not read what it asks for"});
     return;
   }
@@ -117,6 +126,7 @@ void Connection::send_frame(ByteView header, ByteView payload) {
 }
 
 void Connection::doom(Error error) {
+  if (doomed_) return;
   doomed_ = std::move(error);
   scheduler_.post([this, alive = std::weak_ptr(alive_)] {
     if (!alive.expired()) close(*doomed_);
@@ -134,12 +144,19 @@ void Connection::on_closed(Error error) {
   close(std::move(error));
 }
 
+void Connection::on_inbound_gone() {
+  last_used_ = clock();
+  owner_.on_inbound_gone(*this);
+}
+
 void Connection::on_inbound_stream(std::shared_ptr<YamuxStream> stream) {
+  last_used_ = clock();
   owner_.on_inbound_stream(*this, std::move(stream));
 }
 
 Result<std::shared_ptr<YamuxStream>> Connection::open_stream() {
   if (error_) return fail(*error_);
+  last_used_ = clock();
   auto stream = mux_->open();
   if (!stream) return fail(std::move(stream).error().in(describe()));
   return stream;

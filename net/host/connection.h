@@ -22,22 +22,30 @@ class Connection final : private TcpSocket::Sink, private Yamux::Output, private
     virtual void on_established(Connection& connection) = 0;
     virtual void on_closed(Connection& connection) = 0;
     virtual void on_inbound_stream(Connection& connection, std::shared_ptr<YamuxStream> stream) = 0;
+    // For the accounts of the host (net/limits/guard.h).
+    virtual bool may_open(Connection& connection) = 0;
+    virtual void on_inbound_gone(Connection& connection) = 0;
+    virtual void on_unread(Connection& connection, std::int64_t change) = 0;
+    virtual void on_refused(Limit limit) = 0;
+    // More waits to be sent than a busy socket needs.
+    virtual void on_unsent() = 0;
   };
   enum class Direction { inbound, outbound };
 
   // A handshake takes three round trips: ten seconds suffice for any link that is of use.
   static constexpr Duration handshake_deadline = 10s;
   static constexpr Duration keepalive_interval = 30s;
-  // What a peer may leave unread of the frames we owe it (answers to pings, resets, window updates) on top
-  // of the data: beyond that it attacks or is dead.
-  static constexpr std::size_t max_queued = 4 * 1024 * 1024;
 
   Connection(Owner& owner, LibuvScheduler& scheduler, std::unique_ptr<TcpSocket> socket,
-             const NoiseIdentity& identity, Direction direction, std::optional<PeerId> expected);
+             const NoiseIdentity& identity, Direction direction, std::optional<PeerId> expected,
+             const Limits& limits);
   ~Connection() override;
 
   void start();
   void close(Error reason);
+  // The same in a turn of its own, for where the connection cannot be torn down: while its frames are read.
+  void doom(Error error);
+  bool is_doomed() const { return doomed_.has_value(); }
   bool is_established() const { return mux_.has_value() && !error_; }
   const std::optional<Error>& error() const { return error_; }
   // Set when established or closed.
@@ -46,6 +54,12 @@ class Connection final : private TcpSocket::Sink, private Yamux::Output, private
   const Multiaddr& remote() const { return socket_->remote(); }
   const PeerId& peer() const { return *peer_; }  // REQUIRES: was established
   bool was_established() const { return peer_.has_value(); }
+  // What waits to be sent.
+  std::size_t unsent() const { return socket_->queued(); }
+  std::size_t stream_count() const { return mux_ ? mux_->stream_count() : 0; }
+  TimePoint opened_at() const { return opened_at_; }
+  // When a stream was last opened or ended here.
+  TimePoint last_used() const { return last_used_; }
   Traffic traffic() const { return {socket_->bytes_sent(), socket_->bytes_received()}; }
   Result<std::shared_ptr<YamuxStream>> open_stream();
 
@@ -56,12 +70,15 @@ class Connection final : private TcpSocket::Sink, private Yamux::Output, private
   void send_frame(ByteView header, ByteView payload) override;
   bool has_room() const override;
   void on_inbound_stream(std::shared_ptr<YamuxStream> stream) override;
+  bool may_open() override { return owner_.may_open(*this); }
+  void on_inbound_gone() override;
+  void on_unread(std::int64_t change) override { owner_.on_unread(*this, change); }
+  void on_refused(Limit limit) override { owner_.on_refused(limit); }
 
   Result<std::size_t> receive(MutableByteView bytes);
   Result<void> receive_frame(const FrameOpener::Sealed& frame);
   Result<void> establish();
   void keep_alive();
-  void doom(Error error);
   std::string describe() const;
   static TimePoint clock() { return TimePoint(std::chrono::nanoseconds(uv_hrtime())); }
 
@@ -69,6 +86,9 @@ class Connection final : private TcpSocket::Sink, private Yamux::Output, private
   LibuvScheduler& scheduler_;
   Direction direction_;
   std::unique_ptr<TcpSocket> socket_;
+  const Limits& limits_;
+  TimePoint opened_at_ = clock();
+  TimePoint last_used_ = opened_at_;
   Event settled_;
   Timer timer_;  // the handshake's deadline, then the keepalive
   std::optional<Upgrade> upgrade_;

@@ -16,6 +16,7 @@
 #include "net/async/task.h"
 #include "net/host/peer_store.h"
 #include "net/host/stream.h"
+#include "net/limits/guard.h"
 
 namespace testudo::net {
 
@@ -54,6 +55,8 @@ class Host {
   // Connects if need be. `not_found` when the peer does not speak the protocol.
   virtual Task<Result<std::unique_ptr<Stream>>> open_stream(PeerId peer, std::string protocol) = 0;
   virtual void disconnect(const PeerId& peer) = 0;
+  // The same for what it did, in a turn of its own where a handler may call it; the error says what.
+  virtual void disconnect_for(const PeerId& peer, Error) { disconnect(peer); }
   virtual bool is_connected(const PeerId& peer) const = 0;
   virtual std::vector<PeerId> connected_peers() const = 0;
   // Where a connected peer's packets come from, where the host knows it.
@@ -62,6 +65,10 @@ class Host {
   // The ban gate: drops the connection and refuses later ones, both ways.
   virtual void ban(const PeerId& peer) = 0;
   virtual bool is_banned(const PeerId& peer) const = 0;
+
+  // What peers take of this host, and what was refused.
+  Guard& guard() { return guard_; }
+  const Guard& guard() const { return guard_; }
 
   virtual Traffic traffic() const = 0;
   virtual Traffic traffic_with(const PeerId& peer) const = 0;
@@ -76,10 +83,11 @@ class Host {
   virtual void notify_identified(const PeerId&) {}
 
  protected:
-  explicit Host(PeerId id) : id_(std::move(id)) {}
+  explicit Host(PeerId id, const Limits& limits = {}) : id_(std::move(id)), guard_(limits) {}
 
  private:
   PeerId id_;
+  Guard guard_;
 };
 
 }  // namespace testudo::net

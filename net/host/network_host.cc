@@ -11,10 +11,8 @@ namespace {
 constexpr std::size_t kMaxDialled = 16;        // addresses of one dial
 constexpr std::size_t kMaxTrafficKept = 4096;  // gone peers whose counters we keep
 
-std::string ip_of(const Multiaddr& address) {
-  const auto endpoint = address.tcp_endpoint();
-  return endpoint ? endpoint->ip : std::string();
-}
+// Of callbacks too: the scheduler's now() may be old there.
+TimePoint clock_now() { return TimePoint(std::chrono::nanoseconds(uv_hrtime())); }
 void add(Traffic& sum, const Traffic& more) {
   sum.bytes_sent += more.bytes_sent;
   sum.bytes_received += more.bytes_received;
@@ -40,7 +38,7 @@ struct NetworkHost::Race {
 };
 
 NetworkHost::NetworkHost(LibuvScheduler& scheduler, crypto::KeyPair identity, NetworkHostOptions options)
-    : Host(identity.peer_id()),
+    : Host(identity.peer_id(), options.limits),
       scheduler_(scheduler),
       identity_(std::move(identity)),
       noise_identity_(identity_),
@@ -54,8 +52,7 @@ NetworkHost::~NetworkHost() {
   options_.on_event = nullptr;  // whoever logs may be gone
   tasks_.cancel_all();
   listeners_.clear();
-  for (auto& [pointer, connection] : connections_)
-    connection->close(Error{ErrorCode::closed, "we shut down"});
+  for (auto& [pointer, held] : connections_) held.connection->close(Error{ErrorCode::closed, "we shut down"});
   connections_.clear();
 }
 
@@ -130,50 +127,122 @@ std::vector<std::string> NetworkHost::protocols() const {
 
 // ---------------------------------------------------------------- connections
 
-std::size_t NetworkHost::pending_handshakes() const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      connections_, [](const auto& entry) { return !entry.second->was_established(); }));
+NetworkHost::Statistics NetworkHost::statistics() const {
+  Statistics now = statistics_;
+  for (const auto& [pointer, held] : connections_) {
+    if (!held.connection->is_established()) continue;
+    ++(pointer->direction() == Connection::Direction::inbound ? now.inbound : now.outbound);
+    now.streams += pointer->stream_count();
+  }
+  return now;
+}
+
+void NetworkHost::measure() {
+  std::uint64_t unsent = 0, most_unsent = 0, most_streams = 0, most_of_peer = 0;
+  for (const auto& [pointer, held] : connections_) {
+    unsent += pointer->unsent();
+    most_unsent = std::max<std::uint64_t>(most_unsent, pointer->unsent());
+    most_streams = std::max<std::uint64_t>(most_streams, pointer->stream_count());
+  }
+  for (const auto& [peer, of_peer] : peers_)
+    most_of_peer = std::max<std::uint64_t>(most_of_peer, of_peer.size());
+  guard().set_used(Limit::connections, connections_.size());
+  guard().set_used(Limit::connections_per_peer, most_of_peer);
+  guard().set_used(Limit::handshakes, pending_handshakes());
+  guard().set_used(Limit::streams_per_connection, most_streams);
+  guard().set_used(Limit::unsent_bytes, unsent);
+  guard().set_used(Limit::unsent_bytes_per_connection, most_unsent);
 }
 
 // Why another connection from there is not taken, or nothing.
-std::string NetworkHost::refusal(const Multiaddr& remote) const {
-  if (connections_.size() >= options_.max_connections) return "too many connections";
-  std::size_t pending = 0, of_ip = 0, pending_of_ip = 0;
-  const std::string ip = ip_of(remote);
-  for (const auto& [pointer, connection] : connections_) {
-    const bool waits = !connection->was_established();
-    const bool same = ip_of(connection->remote()) == ip;
-    pending += waits;
-    of_ip += same;
-    pending_of_ip += same && waits;
+std::optional<Limit> NetworkHost::refusal(const std::string& source) {
+  if (connections_.size() >= guard().limit(Limit::connections) && !make_room()) return Limit::connections;
+  if (pending_handshakes() >= guard().limit(Limit::handshakes) && !drop_oldest_handshake()) {
+    return Limit::handshakes;
   }
-  if (pending >= options_.max_pending_handshakes) return "too many handshakes at once";
-  if (remote.is_loopback()) return {};
-  if (of_ip >= options_.max_connections_per_ip) return "too many connections from that address";
-  if (pending_of_ip >= options_.max_pending_handshakes_per_ip) return "too many handshakes from that address";
-  return {};
+  return guard().admit_connection(source, clock_now());
+}
+
+// Closes idle connections, of the sources that hold most first, then the longest idle, until a twentieth of
+// the limit is free: at the limit every connection would look for the next to go.
+bool NetworkHost::make_room() {
+  const TimePoint now = clock_now();
+  if (now - searched_room_ < between_searches) return false;
+  searched_room_ = now;
+  struct Candidate {
+    std::size_t of_source;
+    TimePoint last_used;
+    Connection* connection;
+  };
+  std::vector<Candidate> idle;
+  for (const auto& [pointer, held] : connections_) {
+    if (!pointer->is_established() || pointer->stream_count() > 0) continue;
+    if (now - pointer->last_used() < options_.idle_before_eviction || guard().is_protected(pointer->peer()))
+      continue;
+    idle.push_back({guard().connections_of(held.source), pointer->last_used(), pointer});
+  }
+  std::ranges::sort(idle, [](const Candidate& a, const Candidate& b) {
+    return a.of_source != b.of_source ? a.of_source > b.of_source : a.last_used < b.last_used;
+  });
+  const std::size_t wanted = std::max<std::size_t>(guard().limit(Limit::connections) / 20, 1);
+  if (idle.size() > wanted) idle.resize(wanted);
+  for (const Candidate& candidate : idle) {
+    ++statistics_.made_room;
+    candidate.connection->close(Error{ErrorCode::limit, "idle, and others need the connection"});
+  }
+  return !idle.empty();
+}
+
+bool NetworkHost::drop_oldest_handshake() {
+  if (pending_inbound_.empty()) return false;
+  Connection* oldest = pending_inbound_.front();
+  if (clock_now() - oldest->opened_at() < options_.handshake_before_eviction) return false;
+  oldest->close(Error{ErrorCode::limit, "the handshake is slow, and others wait for theirs"});
+  return true;
 }
 
 Connection& NetworkHost::add_connection(std::unique_ptr<TcpSocket> socket, Connection::Direction direction,
                                         std::optional<PeerId> expected) {
+  std::string source = Guard::source_of(socket->remote());
   auto connection =
       std::make_unique<Connection>(static_cast<Connection::Owner&>(*this), scheduler_, std::move(socket),
-                                   noise_identity_, direction, std::move(expected));
+                                   noise_identity_, direction, std::move(expected), options_.limits);
   Connection& added = *connection;
-  connections_.emplace(&added, std::move(connection));
+  guard().connection_opened(source);
+  connections_.emplace(&added, Held{std::move(connection), std::move(source)});
+  if (direction == Connection::Direction::inbound) {
+    pending_inbound_.push_back(&added);
+  } else {
+    ++pending_outbound_;
+  }
   added.start();
   return added;
 }
 
 void NetworkHost::on_accept(std::unique_ptr<TcpSocket> socket) {
-  if (const std::string why = refusal(socket->remote()); !why.empty()) {
-    report("refused " + socket->remote().to_text() + ": " + why);
+  const std::string source = Guard::source_of(socket->remote());
+  if (const auto met = refusal(source)) {
+    guard().refused(*met);
+    report("refused " + socket->remote().to_text() + ": the limit " + std::string(name(*met)) + " (" +
+           std::to_string(guard().limit(*met)) + ") is reached");
     return;
   }
   add_connection(std::move(socket), Connection::Direction::inbound, std::nullopt);
 }
 
+// The handshake is over, well or not.
+void NetworkHost::leave_handshake(Connection& connection) {
+  guard().handshake_ended(connections_.at(&connection).source);
+  if (connection.direction() == Connection::Direction::inbound) {
+    std::erase(pending_inbound_, &connection);
+  } else {
+    --pending_outbound_;
+  }
+}
+
 void NetworkHost::on_established(Connection& connection) {
+  leave_handshake(connection);
+  ++(connection.direction() == Connection::Direction::inbound ? statistics_.accepted : statistics_.dialled);
   const PeerId peer = connection.peer();
   if (peer == id()) {
     connection.close(Error{ErrorCode::refused, "that is ourselves"});
@@ -191,7 +260,8 @@ void NetworkHost::on_established(Connection& connection) {
       for (const auto& observer : observers) observer(peer, true);
     });
   }
-  if (of_peer.size() > options_.max_connections_per_peer) {
+  if (of_peer.size() > guard().limit(Limit::connections_per_peer)) {
+    guard().refused(Limit::connections_per_peer);
     of_peer.front()->close(Error{ErrorCode::limit, "newer connections with the peer exist"});
   }
 }
@@ -199,7 +269,16 @@ void NetworkHost::on_established(Connection& connection) {
 void NetworkHost::on_closed(Connection& connection) {
   report("closed: " + connection.error()->message);
   add(closed_traffic_, connection.traffic());
-  if (connection.was_established()) {
+  const std::string& source = connections_.at(&connection).source;
+  guard().connection_closed(source);
+  const ErrorCode why = connection.error()->code;
+  if (connection.is_doomed() || why == ErrorCode::protocol || why == ErrorCode::authentication) {
+    guard().penalize(source, clock_now());
+  }
+  if (!connection.was_established()) {
+    leave_handshake(connection);
+    ++statistics_.failed_handshakes[why];
+  } else {
     const PeerId peer = connection.peer();
     if (closed_traffic_with_.size() >= kMaxTrafficKept && !closed_traffic_with_.contains(peer)) {
       closed_traffic_with_.erase(closed_traffic_with_.begin());
@@ -219,6 +298,14 @@ void NetworkHost::on_closed(Connection& connection) {
   // It is still on the stack.
   if (alive_) post([this, gone = &connection] { connections_.erase(gone); });
 }
+
+void NetworkHost::doom_peer(const PeerId& peer, const Error& why) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  for (Connection* connection : found->second) connection->doom(why);
+}
+
+void NetworkHost::disconnect_for(const PeerId& peer, Error why) { doom_peer(peer, why); }
 
 void NetworkHost::disconnect(const PeerId& peer) {
   const auto found = peers_.find(peer);
@@ -246,8 +333,8 @@ std::optional<Multiaddr> NetworkHost::remote_address(const PeerId& peer) const {
 
 Traffic NetworkHost::traffic() const {
   Traffic sum = closed_traffic_;
-  for (const auto& [pointer, connection] : connections_) {
-    if (!connection->error()) add(sum, connection->traffic());
+  for (const auto& [pointer, held] : connections_) {
+    if (!pointer->error()) add(sum, pointer->traffic());
   }
   return sum;
 }
@@ -381,7 +468,8 @@ Task<Result<void>> NetworkHost::dial_address(PeerId peer, Multiaddr address) {
       last = std::move(socket).error();
       continue;
     }
-    if (connections_.size() >= options_.max_connections) {
+    if (connections_.size() >= guard().limit(Limit::connections) && !make_room()) {
+      guard().refused(Limit::connections);
       co_return fail(ErrorCode::limit, "we have too many connections");
     }
     Connection& connection = add_connection(*std::move(socket), Connection::Direction::outbound, peer);
@@ -419,7 +507,43 @@ Task<Result<std::unique_ptr<Stream>>> NetworkHost::open_stream(PeerId peer, std:
   co_return std::unique_ptr<Stream>(std::move(stream));
 }
 
+bool NetworkHost::may_open(Connection& connection) {
+  const auto met = guard().admit_stream(connection.peer());
+  if (met) guard().refused(*met);
+  return !met;
+}
+
+void NetworkHost::on_inbound_gone(Connection& connection) { guard().stream_closed(connection.peer()); }
+
+void NetworkHost::on_unread(Connection& connection, std::int64_t change) {
+  const auto met = guard().count_unread(connection.peer(), change);
+  if (!met) return;
+  guard().refused(*met);
+  const auto culprit = *met == Limit::unread_bytes ? guard().greediest() : std::optional(connection.peer());
+  if (culprit) {
+    doom_peer(*culprit, Error{ErrorCode::limit, "it sends more than anybody here reads: the limit " +
+                                                    std::string(name(*met)) + " is passed"});
+  }
+}
+
+void NetworkHost::on_unsent() {
+  const TimePoint now = clock_now();
+  if (now - summed_unsent_ < between_searches) return;
+  summed_unsent_ = now;
+  std::uint64_t sum = 0;
+  Connection* most = nullptr;
+  for (const auto& [pointer, held] : connections_) {
+    sum += pointer->unsent();
+    if (most == nullptr || pointer->unsent() > most->unsent()) most = pointer;
+  }
+  if (sum <= guard().limit(Limit::unsent_bytes)) return;
+  guard().refused(Limit::unsent_bytes);
+  most->doom(Error{ErrorCode::limit, "it does not read what it asks for, and all such peers together keep " +
+                                         std::to_string(sum) + " bytes waiting"});
+}
+
 void NetworkHost::on_inbound_stream(Connection& connection, std::shared_ptr<YamuxStream> stream) {
+  guard().stream_opened(connection.peer());
   tasks_.spawn(serve(connection.peer(), std::move(stream)));
 }
 

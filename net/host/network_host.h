@@ -16,15 +16,11 @@
 namespace testudo::net {
 
 struct NetworkHostOptions {
-  // A process has 1024 file descriptors by default, and needs some for other things.
-  std::size_t max_connections = 900;
-  // One address must not take all of those. Loopback is not counted: who is on this computer is not remote.
-  std::size_t max_connections_per_ip = 64;
-  // Handshakes cost half a millisecond each and hold memory before anyone is known.
-  std::size_t max_pending_handshakes = 128;
-  std::size_t max_pending_handshakes_per_ip = 16;
-  // A peer whose dial crosses ours makes a second connection; more are of no use, the oldest goes.
-  std::size_t max_connections_per_peer = 4;
+  Limits limits;
+  // An idle connection makes room for another once it was idle for so long; a handshake does once it takes
+  // longer than any honest one.
+  Duration idle_before_eviction = 10s;
+  Duration handshake_before_eviction = 1s;
   Duration connect_timeout = 5s;
   // Until the next address is tried beside the one before: RFC 8305 proposes it.
   Duration dial_stagger = 250ms;
@@ -51,6 +47,7 @@ class NetworkHost final : public Host, private Connection::Owner {
   Task<Result<void>> connect(PeerId peer, std::vector<Multiaddr> addresses) override;
   Task<Result<std::unique_ptr<Stream>>> open_stream(PeerId peer, std::string protocol) override;
   void disconnect(const PeerId& peer) override;
+  void disconnect_for(const PeerId& peer, Error why) override;
   bool is_connected(const PeerId& peer) const override { return peers_.contains(peer); }
   std::vector<PeerId> connected_peers() const override;
   std::optional<Multiaddr> remote_address(const PeerId& peer) const override;
@@ -62,9 +59,27 @@ class NetworkHost final : public Host, private Connection::Owner {
   void observe_identified(IdentifyObserver observer) override;
   void notify_identified(const PeerId& peer) override;
 
-  std::size_t pending_handshakes() const;
+  std::size_t pending_handshakes() const { return pending_inbound_.size() + pending_outbound_; }
+  struct Statistics {
+    // By direction: established now and ever. "Ever" counts what passed its handshake.
+    std::size_t inbound = 0, outbound = 0;
+    std::uint64_t accepted = 0, dialled = 0;
+    std::size_t streams = 0;                               // both directions
+    std::map<ErrorCode, std::uint64_t> failed_handshakes;  // ours and theirs, by what went wrong
+    std::uint64_t made_room = 0;                           // idle connections closed for others
+  };
+  Statistics statistics() const;
+  // Writes the use of the limits that are counted here into the guard, for metrics.
+  void measure();
 
  private:
+  // Looking for those who could go costs a look at all.
+  static constexpr Duration between_searches = 100ms;
+
+  struct Held {
+    std::unique_ptr<Connection> connection;
+    std::string source;  // Guard::source_of
+  };
   struct Dial;
   struct Race;
   struct PendingDial;
@@ -73,6 +88,11 @@ class NetworkHost final : public Host, private Connection::Owner {
   void on_established(Connection& connection) override;
   void on_closed(Connection& connection) override;
   void on_inbound_stream(Connection& connection, std::shared_ptr<YamuxStream> stream) override;
+  bool may_open(Connection& connection) override;
+  void on_inbound_gone(Connection& connection) override;
+  void on_unread(Connection& connection, std::int64_t change) override;
+  void on_refused(Limit limit) override { guard().refused(limit); }
+  void on_unsent() override;
 
   Connection& add_connection(std::unique_ptr<TcpSocket> socket, Connection::Direction direction,
                              std::optional<PeerId> expected);
@@ -81,7 +101,11 @@ class NetworkHost final : public Host, private Connection::Owner {
   Task<void> try_address(Race& race, PeerId peer, Multiaddr address);
   Task<Result<void>> dial_address(PeerId peer, Multiaddr address);
   Task<void> serve(PeerId peer, std::shared_ptr<YamuxStream> stream);
-  std::string refusal(const Multiaddr& remote) const;
+  std::optional<Limit> refusal(const std::string& source);
+  bool make_room();
+  bool drop_oldest_handshake();
+  void leave_handshake(Connection& connection);
+  void doom_peer(const PeerId& peer, const Error& why);
   void report(const std::string& line) const;
   void post(std::function<void()> function);
 
@@ -93,7 +117,12 @@ class NetworkHost final : public Host, private Connection::Owner {
   PeerStore peer_store_;
   TcpTransport transport_;
   std::vector<std::unique_ptr<TcpListener>> listeners_;
-  std::map<Connection*, std::unique_ptr<Connection>> connections_;
+  std::map<Connection*, Held> connections_;
+  std::vector<Connection*> pending_inbound_;  // in their handshake; the oldest first
+  std::size_t pending_outbound_ = 0;
+  Statistics statistics_;  // what only grows
+  TimePoint searched_room_{};
+  TimePoint summed_unsent_{};
   std::map<PeerId, std::vector<Connection*>> peers_;  // established; the newest last: the one in use
   std::map<PeerId, std::shared_ptr<Dial>> dials_;
   std::map<std::string, StreamHandler> handlers_;

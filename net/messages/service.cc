@@ -3,6 +3,7 @@
 #include <map>
 
 #include "net/async/combinators.h"
+#include "net/host/peer_rates.h"
 
 namespace testudo::net {
 
@@ -30,14 +31,23 @@ Task<Result<Bytes>> request(Host& host, PeerId peer, std::string protocol, Bytes
 }
 
 struct Service::State {
-  State(Host& h, std::string name, std::size_t limit, Duration time, Answer a)
+  State(Host& h, std::string name, std::size_t limit, Duration time, Answer a,
+        std::optional<std::uint64_t> rate)
       : host(h),
         protocol(std::move(name)),
         max_request(limit),
         timeout(time),
         answer(std::move(a)),
         misbehaviour(protocol),
+        use(h.guard().protocol(protocol)),
+        rates(h, Limit::request_rate_per_peer, protocol, rate),
         streams(h.scheduler()) {}
+
+  void note(const PeerId& peer, const Error& error) {
+    const std::uint64_t before = misbehaviour.total();
+    misbehaviour.note(peer, error);
+    use.offences += misbehaviour.total() - before;
+  }
 
   Host& host;
   std::string protocol;
@@ -45,12 +55,16 @@ struct Service::State {
   Duration timeout;
   Answer answer;
   Misbehaviour misbehaviour;
+  Guard::Protocol& use;
+  PeerRates rates;
   std::map<PeerId, std::size_t> streams_of;
   TaskGroup streams;
 };
 
-Service::Service(Host& host, std::string protocol, std::size_t max_request, Duration timeout, Answer answer)
-    : state_(std::make_shared<State>(host, std::move(protocol), max_request, timeout, std::move(answer))) {
+Service::Service(Host& host, std::string protocol, std::size_t max_request, Duration timeout, Answer answer,
+                 std::optional<std::uint64_t> rate)
+    : state_(
+          std::make_shared<State>(host, std::move(protocol), max_request, timeout, std::move(answer), rate)) {
   host.set_handler(state_->protocol, [weak = std::weak_ptr(state_)](std::unique_ptr<Stream> stream) {
     return admit(weak, std::move(stream));
   });
@@ -81,22 +95,34 @@ void Service::stop() {
 
 const Misbehaviour& Service::misbehaviour() const { return state_->misbehaviour; }
 
+void Service::charge(const PeerId& peer, double weight) { state_->rates.charge(peer, weight); }
+
 // The host owns this task; the stream's own work belongs to the service, and ends with it.
 Task<void> Service::admit(std::weak_ptr<State> weak, std::unique_ptr<Stream> stream) {
   auto state = weak.lock();
   if (!state) co_return;
+  Guard& guard = state->host.guard();
   auto count = state->streams_of.find(stream->peer());
-  const bool peer_full = count != state->streams_of.end() && count->second >= max_streams_per_peer;
-  if (peer_full || state->streams.size() >= max_streams) co_return;  // destroying the stream resets it
+  const bool peer_full =
+      count != state->streams_of.end() && count->second >= guard.limit(Limit::requests_per_peer);
+  if (peer_full || state->streams.size() >= guard.limit(Limit::requests)) {
+    guard.refused(peer_full ? Limit::requests_per_peer : Limit::requests);
+    co_return;  // destroying the stream resets it
+  }
   state->streams.spawn(answer_all(*state, std::move(stream)));
 }
 
 Task<void> Service::answer_all(State& state, std::unique_ptr<Stream> stream) {
   const PeerId peer = stream->peer();
   struct Count {
-    Count(State& s, const PeerId& p) : state(s), peer(p) { ++state.streams_of[peer]; }
+    Count(State& s, const PeerId& p) : state(s), peer(p) {
+      const std::size_t of_peer = ++state.streams_of[peer];
+      ++state.use.open;
+      state.use.most_of_peer = std::max(state.use.most_of_peer, of_peer);
+    }
     Count(const Count&) = delete;
     ~Count() {
+      --state.use.open;
       auto it = state.streams_of.find(peer);
       if (--it->second == 0) state.streams_of.erase(it);
     }
@@ -109,15 +135,19 @@ Task<void> Service::answer_all(State& state, std::unique_ptr<Stream> stream) {
     Timer deadline = scheduler.after(state.timeout, [&stream] { stream->reset(); });
     auto request = co_await read_prefixed(*stream, state.max_request);
     if (!request) {
-      state.misbehaviour.note(peer, request.error());
+      state.note(peer, request.error());
       co_return;
     }
     if (!request->has_value()) break;
     deadline = Timer();
+    ++state.use.requests;
+    state.use.bytes_received += (*request)->size();
+    const bool admitted = co_await state.rates.admit(peer);
+    if (!admitted) co_return;
     auto reply = co_await with_timeout(scheduler, state.timeout, state.answer(peer, std::move(**request)),
                                        state.protocol);
     if (!reply) {
-      state.misbehaviour.note(peer, reply.error());
+      state.note(peer, reply.error());
       stream->reset();
       co_return;
     }
@@ -125,6 +155,8 @@ Task<void> Service::answer_all(State& state, std::unique_ptr<Stream> stream) {
     if (reply->empty()) continue;
     auto written = co_await write_prefixed(*stream, *reply);
     if (!written) co_return;
+    ++state.use.answers;
+    state.use.bytes_sent += reply->size();
   }
   stream->close_write();
 }

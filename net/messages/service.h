@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "net/host/host.h"
@@ -23,18 +24,19 @@ Task<Result<Bytes>> request(Host& host, PeerId peer, std::string protocol, Bytes
 class [[nodiscard]] Service {
  public:
   using Answer = std::function<Task<Result<Bytes>>(PeerId, Bytes)>;
-  // A peer has no honest reason for more at a time on one protocol.
-  static constexpr std::size_t max_streams_per_peer = 32;
-  static constexpr std::size_t max_streams = 4096;
 
   Service() = default;
-  // `timeout` bounds the wait for a request, and again its answer.
-  Service(Host& host, std::string protocol, std::size_t max_request, Duration timeout, Answer answer);
+  // `timeout` bounds the wait for a request, and again its answer. Streams at a time and requests a second
+  // are limited (net/limits/limits.h); `rate` is another one than the limit's, requests a second and peer.
+  Service(Host& host, std::string protocol, std::size_t max_request, Duration timeout, Answer answer,
+          std::optional<std::uint64_t> rate = std::nullopt);
   Service(Service&&) noexcept = default;
   Service& operator=(Service&& other) noexcept;
   ~Service();
 
   const Misbehaviour& misbehaviour() const;
+  // The request of this peer that is being answered counts for so many more.
+  void charge(const PeerId& peer, double weight);
 
  private:
   struct State;
@@ -45,8 +47,8 @@ class [[nodiscard]] Service {
 };
 
 inline Service serve(Host& host, std::string protocol, std::size_t max_request, Duration timeout,
-                     Service::Answer answer) {
-  return Service(host, std::move(protocol), max_request, timeout, std::move(answer));
+                     Service::Answer answer, std::optional<std::uint64_t> rate = std::nullopt) {
+  return Service(host, std::move(protocol), max_request, timeout, std::move(answer), rate);
 }
 
 // A msgpack header followed by raw bytes whose number the header tells: tensors go from and to the caller's

@@ -19,7 +19,10 @@ Yamux::Yamux(Role role, Output& output, Events& events, Limits limits)
       events_(events),
       limits_(limits),
       next_id_(role == Role::dialler ? 1 : 2),
-      tuning_{limits.tuning_budget, 0} {}
+      tuning_{limits.tuning_budget, 0},
+      opens_(limits.opens_per_second),
+      control_frames_(limits.control_frames_per_second),
+      pings_(limits.pings_per_second) {}
 
 Yamux::~Yamux() { fail_all(Error{ErrorCode::closed, "the connection was closed"}); }
 
@@ -130,6 +133,7 @@ void Yamux::credit(YamuxStream& stream, std::size_t size) {
 
 void Yamux::abandon(YamuxStream& stream) {
   stream.orphan_ = true;
+  if (stream.buffered() > 0) events_.on_unread(-static_cast<std::int64_t>(stream.buffered()));
   Bytes().swap(stream.buffer_);
   stream.buffer_head_ = 0;
   orphans_.push_back(stream.id_);
@@ -138,6 +142,12 @@ void Yamux::abandon(YamuxStream& stream) {
     orphans_.pop_front();
     if (oldest) send_reset(*oldest);
   }
+}
+
+// From here on the stream is no longer ours to answer for.
+void Yamux::uncount(YamuxStream& stream) {
+  if (stream.buffered() > 0) events_.on_unread(-static_cast<std::int64_t>(stream.buffered()));
+  if (!stream.outbound_) events_.on_inbound_gone();
 }
 
 // The stream is over: for us its number means nothing any more.
@@ -149,12 +159,14 @@ void Yamux::forget(YamuxStream& stream) {
     --(stream.outbound_ ? unacknowledged_out_ : unacknowledged_in_);
   if (stream.orphan_) std::erase(orphans_, stream.id_);
   stream.window_.give_back(tuning_);
+  uncount(stream);
   stream.session_ = nullptr;
 }
 
 void Yamux::fail_all(const Error& error) {
   auto streams = std::exchange(streams_, {});
   for (auto& [id, stream] : streams) {
+    uncount(*stream);
     stream->session_ = nullptr;
     stream->end(error);
   }
@@ -250,8 +262,26 @@ void Yamux::finish_payload() {
   if (stream->local_fin_ && !stream->fin_waits_) forget(*stream);
 }
 
+// Frames with data pay with their window; the others have a rate.
+Result<void> Yamux::charge(const Header& header) {
+  const auto excessive = [this](Limit limit, const std::string& what) {
+    events_.on_refused(limit);
+    return fail(ErrorCode::limit, "yamux: " + what + " a second are allowed, and many more came");
+  };
+  if (header.type == Type::data && header.length > 0) return {};
+  if (control_frames_.take(now_) > Duration(0)) {
+    return excessive(Limit::control_frame_rate_per_connection,
+                     std::to_string(limits_.control_frames_per_second) + " frames without data");
+  }
+  if (header.type == Type::ping && pings_.take(now_) > Duration(0)) {
+    return excessive(Limit::ping_rate_per_connection, std::to_string(limits_.pings_per_second) + " pings");
+  }
+  return {};
+}
+
 Result<void> Yamux::on_header(const Header& header) {
   if ((header.flags & ~(syn | ack | fin | rst)) != 0) return broken("flags " + std::to_string(header.flags));
+  TRY_VOID(charge(header));
   switch (header.type) {
     case Type::ping:
       return on_ping(header);
@@ -281,11 +311,30 @@ Result<void> Yamux::on_ping(const Header& header) {
   return {};
 }
 
+void Yamux::refuse(std::uint32_t id, Limit limit) {
+  events_.on_refused(limit);
+  send(Type::window_update, rst, id, 0);
+}
+
 Result<std::shared_ptr<YamuxStream>> Yamux::accept(std::uint32_t id) {
   if (id % 2 == next_id_ % 2)
     return broken("stream " + std::to_string(id) + " has the number of one of ours");
   if (streams_.contains(id)) return broken("stream " + std::to_string(id) + " was opened twice");
+  const bool too_fast = opens_.take(now_) > Duration(0);
+  if (opens_.hopeless()) {
+    events_.on_refused(Limit::stream_rate_per_connection);
+    return fail(ErrorCode::limit, "yamux: " + std::to_string(limits_.opens_per_second) +
+                                      " new streams a second are allowed, and many more came");
+  }
+  if (too_fast) {
+    refuse(id, Limit::stream_rate_per_connection);
+    return std::shared_ptr<YamuxStream>();
+  }
   if (inbound_ >= limits_.max_inbound || unacknowledged_in_ >= limits_.max_unacknowledged) {
+    refuse(id, Limit::streams_per_connection);
+    return std::shared_ptr<YamuxStream>();
+  }
+  if (!events_.may_open()) {  // it says why
     send(Type::window_update, rst, id, 0);
     return std::shared_ptr<YamuxStream>();
   }

@@ -10,6 +10,8 @@
 //    rules ends the session.
 // 5. Peers hold at most `max_inbound` streams; more are reset at once. Control frames we owe for that go
 //    to the connection, which drops a peer that does not read them.
+// 6. What costs us more than the peer has a rate: streams opened, pings, frames without data. Beyond it new
+//    streams are reset; pings and frames, and streams without end, end the session.
 //
 // One owner, one thread.
 #pragma once
@@ -21,6 +23,8 @@
 #include <optional>
 
 #include "net/async/scheduler.h"
+#include "net/limits/limits.h"
+#include "net/limits/token_bucket.h"
 #include "net/mux/yamux_stream.h"
 
 namespace testudo::net {
@@ -40,6 +44,9 @@ class Yamux {
     std::size_t max_outbound = 1024;       // ours; more is a leak of ours
     std::size_t max_unacknowledged = 256;  // the specification's backlog, both ways
     std::size_t max_half_closed = 64;      // streams we finished whose peer does not; the oldest is reset
+    std::uint64_t opens_per_second = 1'000;
+    std::uint64_t control_frames_per_second = 10'000;
+    std::uint64_t pings_per_second = 10;
   };
 
   class Output {
@@ -52,6 +59,13 @@ class Yamux {
    public:
     virtual ~Events() = default;
     virtual void on_inbound_stream(std::shared_ptr<YamuxStream> stream) = 0;
+    // Whether the peer may have another stream, besides the limits of this session.
+    virtual bool may_open() { return true; }
+    virtual void on_inbound_gone() {}
+    // Bytes that wait for a reader, more or fewer. Ends nothing at once: it is called while frames are read.
+    virtual void on_unread(std::int64_t) {}
+    // Something was refused for this limit.
+    virtual void on_refused(Limit) {}
   };
 
   Yamux(Role role, Output& output, Events& events, Limits limits);
@@ -93,6 +107,9 @@ class Yamux {
   Result<void> on_stream_frame(const Header& header);
   Result<void> on_ping(const Header& header);
   Result<std::shared_ptr<YamuxStream>> accept(std::uint32_t id);
+  Result<void> charge(const Header& header);
+  void refuse(std::uint32_t id, Limit limit);
+  void uncount(YamuxStream& stream);
   void finish_payload();
   std::shared_ptr<YamuxStream> find(std::uint32_t id) const;
 
@@ -121,6 +138,9 @@ class Yamux {
   std::size_t unacknowledged_in_ = 0;
   ReceiveWindow::Budget tuning_;
   bool peer_goes_away_ = false;
+  TokenBucket opens_;
+  TokenBucket control_frames_;
+  TokenBucket pings_;
 
   std::array<std::uint8_t, header_size> partial_{};
   std::size_t partial_size_ = 0;

@@ -20,6 +20,7 @@ std::size_t YamuxStream::take(TimePoint now, MutableByteView out) {
   }
   if (session_ != nullptr) {
     session_->now_ = std::max(session_->now_, now);
+    session_->events_.on_unread(-static_cast<std::int64_t>(size));
     session_->credit(*this, size);
   }
   return size;
@@ -48,6 +49,7 @@ void YamuxStream::deliver(ByteView bytes) {
     buffer_head_ = 0;
   }
   append(buffer_, bytes);
+  session_->events_.on_unread(static_cast<std::int64_t>(bytes.size()));
   notify_readable();
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "net/async/combinators.h"
+#include "net/host/peer_rates.h"
 
 namespace testudo::net {
 namespace {
@@ -15,7 +16,9 @@ constexpr Duration kIdle = 60s;
 constexpr Duration kAnswer = 10s;
 
 struct Open {
+  explicit Open(Host& host) : rates(host, Limit::request_rate_per_peer, kPingProtocol) {}
   std::map<PeerId, int> streams;
+  PeerRates rates;
 };
 class Counted {
  public:
@@ -35,13 +38,15 @@ class Counted {
 };
 
 // True when the payload was echoed, false at the end of the stream.
-Task<Result<bool>> echo_once(Stream& stream) {
+Task<Result<bool>> echo_once(Stream& stream, PeerRates& rates) {
   std::array<std::uint8_t, kPayload> payload{};
   auto first = co_await stream.read_some(payload);
   if (!first) co_return fail(std::move(first).error());
   if (*first == 0) co_return false;
   auto rest = co_await read_exactly(stream, MutableByteView(payload).subspan(*first));
   if (!rest) co_return fail(std::move(rest).error());
+  const bool admitted = co_await rates.admit(stream.peer());
+  if (!admitted) co_return fail(ErrorCode::limit, "the peer is disconnected");
   auto written = co_await stream.write(payload);
   if (!written) co_return fail(std::move(written).error());
   co_return true;
@@ -51,7 +56,7 @@ Task<void> answer(Scheduler& scheduler, std::shared_ptr<Open> open, std::unique_
   const Counted counted(open, stream->peer());
   if (counted.too_many()) co_return;  // dropping the stream resets it
   while (true) {
-    auto echoed = co_await with_timeout(scheduler, kIdle, echo_once(*stream), "ping");
+    auto echoed = co_await with_timeout(scheduler, kIdle, echo_once(*stream, open->rates), "ping");
     if (!echoed) co_return;
     if (!*echoed) break;
   }
@@ -71,7 +76,7 @@ Task<Result<void>> echo_through(Stream& stream, std::array<std::uint8_t, kPayloa
 }  // namespace
 
 PingService::PingService(Host& host) : host_(host) {
-  auto open = std::make_shared<Open>();
+  auto open = std::make_shared<Open>(host);
   host.set_handler(kPingProtocol, [&scheduler = host.scheduler(), open](std::unique_ptr<Stream> stream) {
     return answer(scheduler, open, std::move(stream));
   });

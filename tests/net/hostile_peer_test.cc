@@ -98,7 +98,9 @@ TEST_CASE("a peer that goes away at any byte of a handshake leaves nothing behin
 }
 
 TEST_CASE("half-open handshakes are bounded, and those beyond are refused at once") {
-  Scene scene({.max_pending_handshakes = 3});
+  NetworkHostOptions options;
+  options.limits[Limit::handshakes] = 3;
+  Scene scene(options);
   std::vector<std::unique_ptr<RawPeer>> peers;
   for (int i = 0; i < 6; ++i) {
     peers.push_back(std::make_unique<RawPeer>(scene.transport));
@@ -109,7 +111,7 @@ TEST_CASE("half-open handshakes are bounded, and those beyond are refused at onc
   }));
   CHECK(scene.host->pending_handshakes() == 3);
   CHECK(scene.events.size() == 3);
-  CHECK(scene.events[0].find("too many handshakes at once") != std::string::npos);
+  CHECK(scene.events[0].find("the limit handshakes (3) is reached") != std::string::npos);
   peers.clear();
   REQUIRE(run_until(scene.scheduler, [&] { return scene.host->pending_handshakes() == 0; }));
   CHECK(scene.still_works());
@@ -119,12 +121,12 @@ namespace {
 
 // A peer that is who it says it is, and then speaks Yamux as it likes.
 struct RogueMember : RawPeer {
-  crypto::KeyPair identity = key(66);
+  crypto::KeyPair identity;
   Upgrade upgrade{identity, {.role = crypto::NoiseRole::initiator, .expected = std::nullopt}};
   std::optional<FrameSealer> sealer;
   std::size_t heard_sealed = 0;
 
-  using RawPeer::RawPeer;
+  explicit RogueMember(TcpTransport& t, std::uint8_t number = 66) : RawPeer(t), identity(key(number)) {}
   std::size_t on_bytes(MutableByteView bytes) override {
     if (sealer) {
       heard_sealed += bytes.size();
@@ -263,4 +265,101 @@ TEST_CASE("an identify message that is too long or of someone else changes nothi
   REQUIRE(
       run_until(scene.scheduler, [&] { return scene.host->peer_store().speaks(key(66).peer_id(), "/x"); }));
   CHECK(scene.still_works());
+}
+
+TEST_CASE("at the limit an idle connection makes room, one with streams or of a protected peer stays") {
+  NetworkHostOptions options;
+  options.limits[Limit::connections] = 3;
+  options.idle_before_eviction = 0s;
+  Scene scene(options);
+  std::vector<std::unique_ptr<RogueMember>> rogues;
+  const auto join = [&](std::uint8_t number) -> RogueMember& {
+    rogues.push_back(std::make_unique<RogueMember>(scene.transport, number));
+    rogues.back()->join(scene.scheduler, *scene.host);
+    return *rogues.back();
+  };
+  RogueMember& kept = join(61);
+  scene.host->guard().protect("the test", {kept.identity.peer_id()});
+  RogueMember& busy = join(62);
+  Bytes opening = mux_frame(0, 1, 1, 2);
+  append(opening, Bytes{19, '/'});
+  busy.say_sealed(opening);
+  REQUIRE(run_until(scene.scheduler, [&] { return scene.host->statistics().streams == 1; }));
+  RogueMember& idle = join(63);
+  join(64);
+  CHECK(idle.closed);
+  CHECK_FALSE(kept.closed);
+  CHECK_FALSE(busy.closed);
+  CHECK(scene.host->statistics().made_room == 1);
+  CHECK(scene.host->guard().refusals(Limit::connections) == 0);
+}
+
+TEST_CASE("a handshake that takes long makes room for others") {
+  NetworkHostOptions options;
+  options.limits[Limit::handshakes] = 2;
+  options.handshake_before_eviction = 0s;
+  Scene scene(options);
+  std::vector<std::unique_ptr<RawPeer>> slow;
+  for (int i = 0; i < 2; ++i) {
+    slow.push_back(std::make_unique<RawPeer>(scene.transport));
+    slow.back()->dial(scene.scheduler, scene.host->addresses().front());
+    REQUIRE(run_until(scene.scheduler, [&] { return scene.host->pending_handshakes() == slow.size(); }));
+  }
+  CHECK(scene.still_works());
+  CHECK(run_until(scene.scheduler, [&] { return slow[0]->closed; }));
+  CHECK_FALSE(slow[1]->closed);
+}
+
+TEST_CASE("bytes that nobody reads count against their peer, and beyond the limit it is disconnected") {
+  NetworkHostOptions options;
+  options.limits[Limit::unread_bytes_per_peer] = 300'000;
+  Scene scene(options);
+  std::vector<std::unique_ptr<Stream>> unread;
+  Event never(scene.scheduler);
+  struct Holder {
+    static Task<void> hold(std::vector<std::unique_ptr<Stream>>& all, std::unique_ptr<Stream> stream) {
+      all.push_back(std::move(stream));
+      co_return;
+    }
+  };
+  scene.host->set_handler(
+      "/hold", [&](std::unique_ptr<Stream> stream) { return Holder::hold(unread, std::move(stream)); });
+  RogueMember rogue(scene.transport);
+  rogue.join(scene.scheduler, *scene.host);
+  for (const std::uint32_t id : {1u, 3u}) {
+    const Bytes proposal = Multistream::propose("/hold").take_output();
+    Bytes frames = mux_frame(0, 1, id, static_cast<std::uint32_t>(proposal.size()));
+    append(frames, proposal);
+    rogue.say_sealed(frames);
+    for (int i = 0; i < 4 && !rogue.closed; ++i) {
+      Bytes data = mux_frame(0, 0, id, 50'000);
+      data.resize(data.size() + 50'000);
+      rogue.say_sealed(data);
+    }
+  }
+  REQUIRE(run_until(scene.scheduler, [&] { return rogue.closed; }));
+  CHECK(scene.host->guard().refusals(Limit::unread_bytes_per_peer) > 0);
+  CHECK(scene.host->guard().unread() == 0);
+  const auto named = std::ranges::find_if(scene.events, [](const std::string& line) {
+    return line.find("unread_bytes_per_peer") != std::string::npos;
+  });
+  REQUIRE(named != scene.events.end());
+  CHECK(named->find(key(66).peer_id().to_text()) != std::string::npos);
+  unread.clear();
+  CHECK(scene.still_works());
+}
+
+TEST_CASE("who asks more often than the rate waits for its answers, others do not") {
+  NetworkHostOptions options;
+  options.limits[Limit::request_rate_per_peer] = 20;
+  Scene scene(options);
+  const TimePoint start = scene.scheduler.now();
+  for (int i = 0; i < 90; ++i) REQUIRE(scene.still_works());  // 80 at once, then 20 a second
+  CHECK(scene.scheduler.now() - start > 300ms);
+  CHECK(scene.host->guard().refusals(Limit::request_rate_per_peer) >= 8);
+  CHECK(scene.host->guard().protocols().at(kPingProtocol).delayed >= 8);
+  const auto other = make_host(scene.scheduler, 3);
+  other->peer_store().add_addresses(scene.host->id(), scene.host->addresses(), PeerStore::Source::user);
+  const auto quick = wait_for(scene.scheduler, ping(*other, scene.host->id()));
+  REQUIRE(quick.has_value());
 }

@@ -422,3 +422,71 @@ TEST_CASE("identify takes js-libp2p's signed record, and refuses one of someone 
     (void)decode_identify(changed, id);
   }
 }
+
+TEST_CASE("pings, frames without data and new streams have a rate; who goes on beyond it loses the session") {
+  using namespace std::chrono_literals;
+  const TimePoint start = TimePoint(1h);
+  const auto frames_until_refused = [&](const Bytes& one, Duration between, std::size_t most) {
+    Frames frames;
+    Yamux mux(Yamux::Role::listener, frames, frames,
+              {.control_frames_per_second = 100, .pings_per_second = 10});
+    TimePoint now = start;
+    for (std::size_t count = 0; count < most; ++count, now += between) {
+      const auto received = mux.receive(now, one);
+      if (received) continue;
+      CHECK(received.error().code == ErrorCode::limit);
+      return count;
+    }
+    return most;
+  };
+  CHECK(frames_until_refused(frame(2, 1, 0, 7), 0s, 1000) == 40);
+  CHECK(frames_until_refused(frame(2, 1, 0, 7), 100ms, 1000) == 1000);
+  CHECK(frames_until_refused(frame(1, 0, 1, 0), 0s, 1000) == 400);
+  CHECK(frames_until_refused(frame(1, 0, 1, 0), 10ms, 1000) == 1000);
+
+  Frames frames;
+  Yamux mux(Yamux::Role::listener, frames, frames, {.opens_per_second = 10});
+  std::uint32_t id = 1;
+  const auto open_and_reset = [&](TimePoint now) {
+    Bytes both = frame(1, 1, id, 0);
+    append(both, frame(1, 8, id, 0));
+    id += 2;
+    return mux.receive(now, both).has_value();
+  };
+  for (int i = 0; i < 40; ++i) REQUIRE(open_and_reset(start));
+  CHECK(frames.inbound.size() == 40);
+  for (int i = 0; i < 40; ++i) REQUIRE(open_and_reset(start));  // reset by us at once
+  CHECK(frames.inbound.size() == 40);
+  CHECK_FALSE(open_and_reset(start));
+}
+
+TEST_CASE("what waits for a reader is counted until it is read, dropped or the session ends") {
+  struct Counting : Frames {
+    std::int64_t unread = 0;
+    int gone = 0;
+    void on_unread(std::int64_t change) override { unread += change; }
+    void on_inbound_gone() override { ++gone; }
+  };
+  const TimePoint now{};
+  Counting frames;
+  {
+    Yamux mux(Yamux::Role::listener, frames, frames, {});
+    for (const std::uint32_t id : {1u, 3u, 5u}) {
+      Bytes data = frame(0, 1, id, 1000);
+      data.resize(data.size() + 1000);
+      REQUIRE(mux.receive(now, data).has_value());
+    }
+    CHECK(frames.unread == 3000);
+    Bytes out(400);
+    CHECK(frames.inbound[0]->take(now, out) == 400);
+    CHECK(frames.unread == 2600);
+    frames.inbound[0]->close_write();
+    frames.inbound[0]->release();  // closed here, not there: its bytes are nobody's
+    CHECK(frames.unread == 2000);
+    REQUIRE(mux.receive(now, frame(1, 8, 3, 0)).has_value());
+    CHECK(frames.unread == 1000);
+    CHECK(frames.gone == 1);
+  }
+  CHECK(frames.unread == 0);
+  CHECK(frames.gone == 3);
+}
