@@ -7,6 +7,7 @@
 #include "crypto/base/log.h"
 #include "net/async/combinators.h"
 #include "node/data_directory.h"
+#include "node/metrics.h"
 #include "swarm/manifest_record.h"
 
 namespace testudo::node {
@@ -51,6 +52,8 @@ Node::Node(net::LibuvScheduler& scheduler, crypto::KeyPair identity, Role role)
   dht_->register_namespace(std::string(dht::ManifestValidator::prefix),
                            std::make_unique<swarm::SignedManifestValidator>());
 }
+
+void Node::collect_metrics(net::Registry& registry) { collect_node_metrics(registry, *host_, *dht_); }
 
 Task<Result<void>> Node::listen(std::vector<net::Multiaddr> addresses) {
   for (const net::Multiaddr& address : addresses) {

@@ -10,6 +10,7 @@
 #include "dht/dht.h"
 #include "net/async/libuv_scheduler.h"
 #include "net/host/network_host.h"
+#include "net/metrics/registry.h"
 #include "net/services/identify.h"
 #include "net/services/ping.h"
 #include "swarm/manifest.h"
@@ -26,6 +27,8 @@ class Node {
   net::Host& host() { return *host_; }
   dht::Dht& dht() { return *dht_; }
   net::Scheduler& scheduler() { return scheduler_; }
+  // Its numbers, in every text of the registry. This node outlives the last one.
+  void collect_metrics(net::Registry& registry);
 
   net::Task<Result<void>> listen(std::vector<net::Multiaddr> addresses);
   // Where others can dial this node, as text with its peer id.

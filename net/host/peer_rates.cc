@@ -25,8 +25,9 @@ Task<bool> PeerRates::admit(PeerId peer, double weight) {
   host_.guard().refused(limit_);
   ++host_.guard().protocol(protocol_).delayed;
   if (owned.hopeless()) {
-    host_.disconnect_for(peer, Error{ErrorCode::limit, "more than " + std::to_string(per_second_) + " a second on " + protocol_ +
-                                                           ", and it does not wait"});
+    host_.disconnect_for(
+        peer, Error{ErrorCode::limit, "more than " + std::to_string(per_second_) + " a second on " +
+                                          protocol_ + ", and it does not wait"});
     co_return false;
   }
   co_await sleep_for(scheduler, wait);

@@ -1,5 +1,5 @@
-// PeerRates: how often each peer may ask one service for something. Who asks more often waits; who goes on all
-// the same, so that waiting would never end, is disconnected. Loop thread only; the host outlives it.
+// PeerRates: how often each peer may ask one service for something. Who asks more often waits; who goes on
+// all the same, so that waiting would never end, is disconnected. Loop thread only; the host outlives it.
 #pragma once
 
 #include <map>
@@ -20,7 +20,8 @@ class PeerRates {
         protocol_(std::move(protocol)),
         per_second_(rate.value_or(host.guard().limit(limit))) {}
 
-  // Until the peer may; false when it is being disconnected. `weight`: for how many of the usual ones it counts.
+  // Until the peer may; false when it is being disconnected. `weight`: for how many of the usual ones it
+  // counts.
   Task<bool> admit(PeerId peer, double weight = 1);
   // For what was found out to weigh more only after it was admitted.
   void charge(const PeerId& peer, double weight);

@@ -61,7 +61,7 @@ class Guard {
     std::uint64_t offences = 0;  // requests that broke the protocol
     std::uint64_t bytes_received = 0;
     std::uint64_t bytes_sent = 0;
-    std::size_t open = 0;         // streams being served
+    std::size_t open = 0;          // streams being served
     std::size_t most_of_peer = 0;  // of them, of one peer, ever
   };
   Protocol& protocol(const std::string& name) { return protocols_[name]; }

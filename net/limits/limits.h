@@ -1,6 +1,6 @@
 // Limits: what one peer, one address and all of them together may take of a node. This is the whole list;
-// docs/limits.md explains it to operators, and the metrics show each with its use and what it refused. Values;
-// any thread.
+// docs/limits.md explains it to operators, and the metrics show each with its use and what it refused.
+// Values; any thread.
 #pragma once
 
 #include <array>
@@ -41,8 +41,8 @@ struct LimitInfo {
   std::string_view attack;
 };
 
-// "Address" is an IPv4 address or an IPv6 /64, which one subscriber has; loopback is exempt from those limits,
-// for who is on this computer is not remote. A rate lets four seconds of it through at once (Rate).
+// "Address" is an IPv4 address or an IPv6 /64, which one subscriber has; loopback is exempt from those
+// limits, for who is on this computer is not remote. A rate lets four seconds of it through at once (Rate).
 inline constexpr std::array limit_table{
     LimitInfo{Limit::connections, "connections", 900, "connections",
               "a process has 1024 descriptors by default, and needs some for other things; idle peers make "
@@ -72,9 +72,10 @@ inline constexpr std::array limit_table{
               "opening one costs a task and a negotiation; beyond it new ones are reset, far beyond it the "
               "connection ends",
               "opening and resetting streams in a loop"},
-    LimitInfo{Limit::control_frame_rate_per_connection, "control_frame_rate_per_connection", 10'000, "frames/s",
-              "twelve bytes cost us as much work as a thousand; honest ones come with the data they are about",
-              "floods of window updates, empty frames and resets"},
+    LimitInfo{
+        Limit::control_frame_rate_per_connection, "control_frame_rate_per_connection", 10'000, "frames/s",
+        "twelve bytes cost us as much work as a thousand; honest ones come with the data they are about",
+        "floods of window updates, empty frames and resets"},
     LimitInfo{Limit::ping_rate_per_connection, "ping_rate_per_connection", 10, "pings/s",
               "every ping is answered, and two in a minute are enough", "ping flood"},
     LimitInfo{Limit::unread_bytes, "unread_bytes", 512u << 20, "bytes",
@@ -89,13 +90,16 @@ inline constexpr std::array limit_table{
               "data waits for room, only frames that we owe (answers to pings, resets) queue beyond it",
               "asking much and reading nothing"},
     LimitInfo{Limit::requests, "requests", 4'096, "streams",
-              "requests of one protocol that wait or are answered at a time", "many identities that ask at once"},
+              "requests of one protocol that wait or are answered at a time",
+              "many identities that ask at once"},
     LimitInfo{Limit::requests_per_peer, "requests_per_peer", 32, "streams",
-              "no peer has an honest reason for more at a time on one protocol", "requests begun and not ended"},
-    LimitInfo{Limit::request_rate_per_peer, "request_rate_per_peer", 500, "requests/s",
-              "of one protocol; a DHT write counts twenty times, for signatures are checked. Beyond it answers "
-              "are delayed, far beyond it the peer is disconnected",
-              "request floods, floods of DHT records"},
+              "no peer has an honest reason for more at a time on one protocol",
+              "requests begun and not ended"},
+    LimitInfo{
+        Limit::request_rate_per_peer, "request_rate_per_peer", 500, "requests/s",
+        "of one protocol; a DHT write counts twenty times, for signatures are checked. Beyond it answers "
+        "are delayed, far beyond it the peer is disconnected",
+        "request floods, floods of DHT records"},
     LimitInfo{Limit::frame_rate_per_peer, "frame_rate_per_peer", 4'096, "frames/s",
               "frames of a run's members cost a signature check each; reading goes slower beyond it",
               "floods of votes and broadcasts"},

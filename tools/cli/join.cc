@@ -9,11 +9,13 @@
 #include "net/async/task_group.h"
 #include "net/storage/sqlite_storage.h"
 #include "node/addresses.h"
+#include "node/metrics.h"
 #include "node/node.h"
 #include "node/session.h"
 #include "tools/cli/checks.h"
 #include "tools/cli/events.h"
 #include "tools/cli/loop.h"
+#include "tools/cli/metrics.h"
 #include "tools/cli/models.h"
 #include "training/data/safetensors.h"
 
@@ -90,6 +92,7 @@ void add_join_options(CLI::App& app, JoinOptions& options) {
       ->capture_default_str();
   app.add_flag("--client", options.client,
                "Nobody can dial this machine: compute, but reduce nothing for others");
+  add_metrics_option(app, options.metrics);
 }
 
 Result<void> join(const JoinOptions& options, const JoinHooks& hooks, Output& output) {
@@ -115,10 +118,12 @@ Result<void> join(const JoinOptions& options, const JoinHooks& hooks, Output& ou
     return models;
   };
   RunEvents events(output, scheduler, plan.run, hooks.on_round_started);
+  TRY(const auto metrics, Metrics::start(options.metrics, node, output));
+  node::RoundMetrics observer(metrics->registry(), events);
   training::ParticipantOptions participant;
   participant.evaluate_every = options.evaluate_every;
   participant.client_mode = options.client;
-  node::Session session(node, *storage, &data, plan.run, source, events, participant);
+  node::Session session(node, *storage, &data, plan.run, source, observer, participant);
   auto result = run_task(scheduler, take_part(std::move(plan), node, session, data, events, output));
   node.save_peers(data.file("peers"));
   return result;

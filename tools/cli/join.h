@@ -20,6 +20,7 @@ struct JoinOptions {
   std::string data = node::default_data_directory();
   std::uint64_t evaluate_every = 10;
   bool client = false;
+  std::string metrics;  // where to answer; empty: nowhere
 };
 
 // What a program may put between the member and its model.

@@ -9,6 +9,7 @@
 #include "tools/cli/checks.h"
 #include "tools/cli/events.h"
 #include "tools/cli/loop.h"
+#include "tools/cli/metrics.h"
 #include "tools/testudo/commands.h"
 
 namespace testudo::tools {
@@ -18,6 +19,7 @@ struct BootstrapOptions {
   std::vector<std::string> listen;
   std::vector<std::string> bootstrap;
   std::string data = node::default_data_directory();
+  std::string metrics;
 };
 
 net::Task<Result<void>> serve(node::Node& node, std::vector<net::Multiaddr> addresses,
@@ -41,6 +43,7 @@ Result<void> bootstrap(const BootstrapOptions& options, Output& output) {
   TRY(auto key, data.identity(rng));
   net::LibuvScheduler scheduler;
   node::Node node(scheduler, std::move(key), node::Node::Role::server);
+  TRY(const auto metrics, Metrics::start(options.metrics, node, output));
   auto result = run_task(scheduler, serve(node, listen, others, data.file("peers"), output));
   node.save_peers(data.file("peers"));
   return result;
@@ -67,6 +70,7 @@ Next:     testudo run new --bootstrap ADDRESS     (ADDRESS as printed here, with
       ->capture_default_str();
   command->add_option("--bootstrap", options->bootstrap, "Address of another bootstrap node (repeatable)")
       ->check(check_peer_address);
+  add_metrics_option(*command, options->metrics);
 }
 
 }  // namespace testudo::tools
