@@ -1,8 +1,6 @@
 // Metrics: their text as Prometheus defines it, the server that answers with it, and that every limit is
 // documented.
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -12,10 +10,12 @@
 #include "net/metrics/metrics_server.h"
 #include "net/metrics/process_use.h"
 #include "net/metrics/registry.h"
+#include "tests/net/http_get.h"
 #include "tests/net/prometheus_text.h"
 
 using namespace testudo;
 using namespace testudo::net;
+using testudo::net::testing::http;
 using testudo::net::testing::parse_prometheus;
 
 TEST_CASE("a registry writes every family once, with its help, its type and its values") {
@@ -67,30 +67,6 @@ TEST_CASE("the strict parser finds what Prometheus would refuse") {
     CHECK_FALSE(parse_prometheus(text).problem.empty());
   }
 }
-
-namespace {
-
-// One HTTP exchange: everything that comes back until the server closes.
-std::string http(const std::string& url, const std::string& request) {
-  const std::size_t colon = url.rfind(':');
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(url.substr(colon + 1))));
-  inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-  const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-  REQUIRE(connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  REQUIRE(send(descriptor, request.data(), request.size(), MSG_NOSIGNAL) ==
-          static_cast<ssize_t>(request.size()));
-  std::string answer;
-  std::array<char, 4096> buffer{};
-  for (ssize_t size = 0; (size = recv(descriptor, buffer.data(), buffer.size(), 0)) > 0;) {
-    answer.append(buffer.data(), static_cast<std::size_t>(size));
-  }
-  close(descriptor);
-  return answer;
-}
-
-}  // namespace
 
 TEST_CASE("the metrics server answers GET /metrics, and nothing else") {
   auto server = MetricsServer::start("127.0.0.1:0");
