@@ -136,9 +136,11 @@ class ProcessTest {
     return made->lines[0];
   }
   std::unique_ptr<Process> join(const std::string& run_id, const std::string& address,
-                                const std::string& name) {
-    return start({"join", run_id, "--bootstrap", address, "--data", path(name), "--listen",
-                  "/ip4/127.0.0.1/tcp/0", "--json"});
+                                const std::string& name, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"join",     run_id,     "--bootstrap",          address, "--data",
+                                          path(name), "--listen", "/ip4/127.0.0.1/tcp/0", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return start(arguments);
   }
 
   net::LibuvScheduler scheduler;

@@ -8,6 +8,8 @@
 #include <map>
 
 #include "crypto/base/file.h"
+#include "tests/net/http_get.h"
+#include "tests/net/prometheus_text.h"
 #include "tests/tools/processes.h"
 
 using namespace testudo;
@@ -64,6 +66,37 @@ TEST_CASE("a founder and a joiner train to the last round and hold the same mode
   }
   CHECK(founder->events("done").size() == 1);
   CHECK(founder->events("admitted").size() == 1);
+}
+
+TEST_CASE("with --metrics a member tells its rounds, its traffic, its limits and its process, well-formed") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "1000000"});
+  const auto founder = test.join(run, address, "founder", {"--metrics", "127.0.0.1:0"});
+  REQUIRE(founder->wait([&] { return !founder->events("metrics").empty(); }));
+  const std::string url = founder->events("metrics")[0].at("url");
+  REQUIRE(goes_on(*founder, 3));
+  net::testing::PrometheusText text;
+  const auto read = [&] {
+    const std::string answer = net::testing::http(url, "GET /metrics HTTP/1.1\r\n\r\n");
+    REQUIRE(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+    text = net::testing::parse_prometheus(answer.substr(answer.find("\r\n\r\n") + 4));
+    REQUIRE_MESSAGE(text.problem.empty(), text.problem);
+  };
+  REQUIRE(founder->wait([&] {
+    read();
+    return text.values.contains("testudo_rounds_total{outcome=\"applied\"}");
+  }));
+  CHECK(text.values.at("testudo_round") >= 1);
+  CHECK(text.values.at("testudo_members") == 1);
+  CHECK(text.values.at("testudo_received_bytes_total") > 0);
+  CHECK(text.values.at("testudo_limit{limit=\"connections\",unit=\"connections\"}") == 900);
+  CHECK(text.values.at("testudo_limit_used{limit=\"connections\",unit=\"connections\"}") >= 1);
+  CHECK(text.values.at("testudo_dht_peers") >= 1);
+  CHECK(text.values.at("testudo_process_open_descriptors") > 3);
+  CHECK(text.values.at("testudo_process_resident_bytes") > 1e6);
+  CHECK(text.values.at("testudo_loop_lateness_seconds_count") > 0);
+  CHECK(text.types.at("testudo_round_phase_seconds_total") == "counter");
 }
 
 TEST_CASE("a joiner that is killed is missed by nobody: the founder goes on") {
