@@ -84,6 +84,17 @@ void wait(net::LibuvScheduler& scheduler, net::Duration limit, const std::functi
   scheduler.run_until([&] { return late || condition(); });
 }
 
+// What the process uses once it has no more descriptors than that, or after kSettle. It opens some for a
+// moment itself, to count them.
+Use settled(net::LibuvScheduler& scheduler, const std::function<Use()>& use, std::size_t descriptors) {
+  Use last;
+  wait(scheduler, kSettle, [&] {
+    last = use();
+    return last.descriptors <= descriptors;
+  });
+  return last;
+}
+
 // A `testudo bootstrap` of its own.
 class Victim {
  public:
@@ -238,8 +249,7 @@ void run_attack(net::LibuvScheduler& scheduler, const Attack& attack, Victim& vi
     require(!attacker->finished(), attack.name + ": the attacker ended by itself");
     peak = victim.use().resident_mib;
   }
-  wait(scheduler, kSettle, [&] { return !victim.runs() || victim.use().descriptors <= before.descriptors; });
-  const Use after = victim.use();
+  const Use after = settled(scheduler, [&] { return victim.use(); }, before.descriptors);
   std::string causes;
   wait(scheduler, 1100ms, [] { return false; });  // metrics are at most a second old
   for (const auto& [limit, count] : victim.refusals()) {
@@ -315,11 +325,9 @@ void run_cycles(std::size_t cycles, const std::string& folder) {
   };
   const Use fresh = victim.use();
   connect_and_leave(cycles / 2);
-  wait(scheduler, kSettle, [&] { return victim.use().descriptors <= fresh.descriptors; });
-  const Use warm = victim.use();
+  const Use warm = settled(scheduler, [&] { return victim.use(); }, fresh.descriptors);
   connect_and_leave(cycles);
-  wait(scheduler, kSettle, [&] { return victim.use().descriptors <= fresh.descriptors; });
-  const Use after = victim.use();
+  const Use after = settled(scheduler, [&] { return victim.use(); }, fresh.descriptors);
   fmt::print(
       "{} connections after a warm-up of {}: memory {:.1f}, {:.1f}, {:.1f} MiB (fresh, warm, after), "
       "descriptors {}, {}, {}\n",
