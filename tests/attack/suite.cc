@@ -7,7 +7,6 @@
 //   attack_suite --list
 #include <arpa/inet.h>
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>

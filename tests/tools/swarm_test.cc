@@ -73,6 +73,7 @@ TEST_CASE("with --metrics a member tells its rounds, its traffic, its limits and
   const auto [node, address] = test.bootstrap();
   const std::string run = test.new_run({"--bootstrap", address, "--rounds", "1000000"});
   const auto founder = test.join(run, address, "founder", {"--metrics", "127.0.0.1:0"});
+  const auto joiner = test.join(run, address, "joiner");
   REQUIRE(founder->wait([&] { return !founder->events("metrics").empty(); }));
   const std::string url = founder->events("metrics")[0].at("url");
   REQUIRE(goes_on(*founder, 3));
@@ -88,8 +89,9 @@ TEST_CASE("with --metrics a member tells its rounds, its traffic, its limits and
     return text.values.contains("testudo_rounds_total{outcome=\"applied\"}");
   }));
   CHECK(text.values.at("testudo_round") >= 1);
-  CHECK(text.values.at("testudo_members") == 1);
+  CHECK(text.values.at("testudo_members") == 2);
   CHECK(text.values.at("testudo_received_bytes_total") > 0);
+  CHECK(text.values.at("testudo_messages_received_total{protocol=\"/testudo/round/1.0.0\"}") > 0);
   CHECK(text.values.at("testudo_limit{limit=\"connections\",unit=\"connections\"}") == 900);
   CHECK(text.values.at("testudo_limit_used{limit=\"connections\",unit=\"connections\"}") >= 1);
   CHECK(text.values.at("testudo_dht_peers") >= 1);
