@@ -8,9 +8,8 @@
 #include <cstdlib>
 #include <iostream>
 
-// Pulls x towards its vector: at a learning rate of 1, the mean of the members' gradients takes x to the mean
-// of their vectors.
-class Towards : public testudo::Model {
+// Pulls x towards its vector: at a learning rate of 1, the mean gradient takes x to the mean of the vectors.
+class Towards : public testudo::Model, public testudo::RunObserver {
  public:
   explicit Towards(std::vector<float> vector) : vector_(std::move(vector)) {}
   std::size_t parameter_count() const override { return vector_.size(); }
@@ -22,6 +21,8 @@ class Towards : public testudo::Model {
     for (std::size_t i = 0; i < x.size; ++i) result.gradient[i] = x[i] - vector_[i];
     return result;
   }
+  void on_round(const testudo::RoundReport& report) override { averaged = report.contributors; }
+  std::size_t averaged = 0;  // in the last round: read it when the run is over
 
  private:
   std::vector<float> vector_;
@@ -34,24 +35,25 @@ int main(int argc, char** argv) try {
   testudo::NodeOptions options;
   options.bootstrap = {argv[1]};
   testudo::Node node(options);
-  testudo::JoinOptions part;
-  part.model = std::make_shared<Towards>(vector);
+  const auto towards = std::make_shared<Towards>(vector);
+  const testudo::JoinOptions part{towards, nullptr, 0, towards};
   std::string run = argv[2];
   if (run == "new") {
     testudo::RunOptions rules;
     rules.model = "average of " + std::to_string(vector.size());
-    rules.rounds = 10;  // enough for everybody to get a seat before the last
+    rules.rounds = 1000;  // of milliseconds: members get their seats within the first seconds
     rules.start_members = 3;
     rules.learning_rate = {{0, 1.0F}};
     rules.momentum = 0;
     rules.rule = "mean";
     rules.codec = "fp32";
-    run = node.found_run(rules, part.model);
+    run = node.found_run(rules, towards);
     std::cout << run << std::endl;
   }
-  testudo::Run running = node.join(run, part);
-  for (const float value : running.wait().parameters) std::cout << value << "\n";
+  testudo::Run joined = node.join(run, part);
+  for (const float value : joined.wait().parameters) std::cout << value << "\n";
+  std::cerr << "the mean of " << towards->averaged << " vectors\n";
+  return towards->averaged == 3 ? 0 : 1;
 } catch (const testudo::Exception& error) {
-  std::cerr << "average: " << error.what() << "\n";
-  return 1;
+  return std::cerr << "average: " << error.what() << "\n", 1;
 }
