@@ -231,8 +231,11 @@ Result<std::optional<Bytes>> SqliteStorage::get(std::string_view key) {
   }
   TRY(const auto file, file_of(key));
   if (!file) return std::optional<Bytes>{};
-  TRY(auto bytes, read_file(files_->path_of(*file).string(), greatest_file));
-  return std::optional<Bytes>(std::move(bytes));
+  auto bytes = read_file(files_->path_of(*file).string(), greatest_file);
+  // Somebody removed it: then there is no such value, and whoever needs it asks others.
+  if (!bytes && bytes.error().code == ErrorCode::not_found) return std::optional<Bytes>{};
+  if (!bytes) return fail(std::move(bytes).error());
+  return std::optional<Bytes>(std::move(*bytes));
 }
 
 Storage::Stager SqliteStorage::stager() {

@@ -113,6 +113,9 @@ TEST_CASE("a large value outlives a restart; what was staged and not written doe
   CHECK(**(*storage)->get("kept") == large);
   never_written.reset();
   CHECK(**(*storage)->get("kept") == large);
+  std::filesystem::remove_all(path + ".large");
+  REQUIRE((*storage)->get("kept").has_value());
+  CHECK_FALSE((*storage)->get("kept")->has_value());
 }
 
 TEST_CASE("what was written is there after a reopen") {

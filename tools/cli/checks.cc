@@ -1,5 +1,9 @@
 #include "tools/cli/checks.h"
 
+#include <spdlog/fmt/fmt.h>
+
+#include <cstdlib>
+
 #include "node/addresses.h"
 
 namespace testudo::tools {
@@ -20,5 +24,17 @@ std::string check_peer_address(const std::string& text) {
 }
 std::string check_peer_id(const std::string& text) { return complaint(node::parse_peer_id(text)); }
 std::string check_run_id(const std::string& text) { return complaint(node::parse_run_id(text)); }
+
+CLI::Validator finite_range(double least, double greatest) {
+  const std::string bounds = fmt::format("[{:g} - {:g}]", least, greatest);
+  return CLI::Validator(
+      [=](std::string& text) {
+        char* end = nullptr;
+        const double value = std::strtod(text.c_str(), &end);
+        const bool inside = end != text.c_str() && *end == '\0' && value >= least && value <= greatest;
+        return inside ? std::string() : "Value " + text + " not in range " + bounds;
+      },
+      "in " + bounds);
+}
 
 }  // namespace testudo::tools

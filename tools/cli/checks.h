@@ -2,6 +2,7 @@
 // what is wrong with it, or nothing. For CLI::Option::check. Any thread.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
 
 namespace testudo::tools {
@@ -10,5 +11,8 @@ std::string check_listen_address(const std::string& text);
 std::string check_peer_address(const std::string& text);
 std::string check_peer_id(const std::string& text);
 std::string check_run_id(const std::string& text);
+
+// A number within these bounds; CLI::Range takes nan for one.
+CLI::Validator finite_range(double least, double greatest);
 
 }  // namespace testudo::tools

@@ -8,6 +8,7 @@
 
 #include "crypto/base/log.h"
 #include "dht/simulation/dht_simulation.h"
+#include "tools/cli/checks.h"
 #include "tools/cli/replay.h"
 #include "tools/testudo/commands.h"
 #include "training/simulation/round_simulation.h"
@@ -177,17 +178,18 @@ Example:  testudo simulate dht --nodes 1000
   option("--lookups", a.simulation.lookups, "Lookups of what is nearest to a random place")
       ->check(CLI::Range(0, 1'000'000));
   option("--loss", a.simulation.loss, "Share of packets that are lost, and sent again")
-      ->check(CLI::Range(0.0, 0.9));
-  option("--latency", a.latency, "Milliseconds, one way between two nodes")->check(CLI::Range(0.0, 60'000.0));
+      ->check(finite_range(0.0, 0.9));
+  option("--latency", a.latency, "Milliseconds, one way between two nodes")
+      ->check(finite_range(0.0, 60'000.0));
   option("--jitter", a.jitter, "Milliseconds at most that a segment is late")
-      ->check(CLI::Range(0.0, 60'000.0));
+      ->check(finite_range(0.0, 60'000.0));
   option("--churn", a.simulation.kills_per_minute, "kill -9 of a node, so many times a minute")
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(finite_range(0.0, 1e6));
   option("--downtime", a.downtime, "Seconds on average until it is started again, empty")
-      ->check(CLI::Range(0.0, 36e3));
+      ->check(finite_range(0.0, 36e3));
   option("--spread", a.spread,
          "Seconds over which writes, reads and lookups are spread; -1: 300 with churn, else none")
-      ->check(CLI::Range(-1.0, 1e6));
+      ->check(finite_range(-1.0, 1e6));
 }
 
 }  // namespace testudo::tools

@@ -7,6 +7,7 @@
 
 #include "crypto/base/encoding.h"
 #include "crypto/base/log.h"
+#include "tools/cli/checks.h"
 #include "tools/cli/events.h"
 #include "tools/cli/replay.h"
 #include "tools/testudo/commands.h"
@@ -241,22 +242,23 @@ Next:     the replay line of a seed that failed, with --trace)",
       ->check(CLI::IsMember({"centered_clip", "mean", "coordinate_median"}));
   option("--codec", a.codec, "How they are encoded")->check(CLI::IsMember({"int8", "fp16", "fp32"}));
   option("--latency", a.latency, "Milliseconds, one way between two members")
-      ->check(CLI::Range(0.0, 60'000.0));
+      ->check(finite_range(0.0, 60'000.0));
   option("--jitter", a.jitter, "Milliseconds at most that a segment is late")
-      ->check(CLI::Range(0.0, 60'000.0));
-  option("--bandwidth", a.bandwidth, "MB/s of a member, each way; 0: no limit")->check(CLI::Range(0.0, 1e6));
-  option("--loss", a.loss, "Share of packets that are lost, and sent again")->check(CLI::Range(0.0, 0.9));
-  option("--work", a.work, "Milliseconds of a job on the CPU")->check(CLI::Range(0.0, 60'000.0));
+      ->check(finite_range(0.0, 60'000.0));
+  option("--bandwidth", a.bandwidth, "MB/s of a member, each way; 0: no limit")
+      ->check(finite_range(0.0, 1e6));
+  option("--loss", a.loss, "Share of packets that are lost, and sent again")->check(finite_range(0.0, 0.9));
+  option("--work", a.work, "Milliseconds of a job on the CPU")->check(finite_range(0.0, 60'000.0));
   option("--delta", a.delta, "Milliseconds in which honest members are promised to hear one another")
-      ->check(CLI::Range(1.0, 60'000.0));
-  option("--churn", a.churn, "kill -9 of a member, so many times a minute")->check(CLI::Range(0.0, 6000.0));
+      ->check(finite_range(10.0, 60'000.0));
+  option("--churn", a.churn, "kill -9 of a member, so many times a minute")->check(finite_range(0.0, 6000.0));
   option("--downtime", a.downtime, "Seconds on average until it is started again")
-      ->check(CLI::Range(0.0, 36e3));
+      ->check(finite_range(0.0, 36e3));
   option("--late", a.late, "Members that start at a random moment of the first minute");
   option("--partitions", a.partitions, "The network is cut in two, so many times a minute")
-      ->check(CLI::Range(0.0, 600.0));
+      ->check(finite_range(0.0, 600.0));
   option("--partition-time", a.partition_time, "Seconds on average until it is whole again")
-      ->check(CLI::Range(0.0, 36e3));
+      ->check(finite_range(0.0, 36e3));
   option("--hostile", a.hostile, "Members that attack");
   std::vector<std::string> attacks;
   std::string attack_help = "What they do:";
@@ -269,7 +271,7 @@ Next:     the replay line of a seed that failed, with --trace)",
       ->capture_default_str()
       ->check(CLI::IsMember(attacks));
   option("--within", a.within, "Virtual seconds in which it must end; 0: what the worst rounds take")
-      ->check(CLI::Range(0.0, 1e9));
+      ->check(finite_range(0.0, 1e9));
   command->add_flag("--trace", a.trace, "Print every event of every member");
 }
 

@@ -77,7 +77,7 @@ class Participant {
   // ledger that does not check, a model that does not fit the manifest). Destroying the task stops at once.
   net::Task<Result<void>> run();
 
-  // After run(): the trained parameters.
+  // After run(): the trained parameters. Before that those of finished_rounds(); empty while it has none.
   std::span<const float> parameters() const;
   swarm::RoundNumber finished_rounds() const;
 

@@ -115,9 +115,14 @@ Result<void> StateStore::open(std::shared_ptr<const RoundRules> rules) {
       Kept kept{.snapshot = snapshot};
       if (!snapshot) {
         TRY(const auto stored, storage_.get(key));
-        if (!stored) continue;
-        TRY(const Step step, Step::decode(*stored));
-        kept.before = step.before;
+        const auto step =
+            stored ? Step::decode(*stored) : Result<Step>(fail(ErrorCode::corrupt, "it is gone"));
+        if (!step) {
+          log::warn("a state in the data directory: {}; it is fetched from others if it is needed",
+                    step.error().message);
+          continue;
+        }
+        kept.before = step->before;
         kept.step_bytes = stored->size();  // of this one; those before it are added below
       }
       if (!on_disk_.contains(root)) on_disk_.emplace(root, kept);

@@ -63,7 +63,8 @@ void add_figures(SimSwarm& swarm, RoundSimulationReport& report) {
     report.bans = std::max(report.bans, banned);
   }
   for (std::size_t i = 0; i < swarm.size(); ++i) {
-    if (!swarm.member(i).behaviour.is_honest() || swarm.member(i).holds() < report.applied) continue;
+    const bool honest = swarm.member(i).behaviour.is_honest();
+    if (!honest || report.applied == 0 || swarm.member(i).holds() < report.applied) continue;
     const auto evaluated = swarm.model()->evaluate(swarm.member(i).participant->parameters());
     if (evaluated) report.final_loss = evaluated->loss;
     break;
