@@ -64,6 +64,7 @@ class PartsBlock {
   // Reads the block that begins at `begin`; gives the number of its values.
   std::size_t read(std::size_t begin);
   const float* row(std::size_t member) const { return rows_[member]; }
+  const float* const* rows() const { return rows_.data(); }
 
  private:
   const Parts& parts_;
