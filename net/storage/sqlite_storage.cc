@@ -6,9 +6,13 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
+#include <new>
 #include <set>
+#include <utility>
 
 #include "crypto/base/file.h"
 
@@ -65,6 +69,67 @@ class Running {
 void SqliteStorage::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
 void SqliteStorage::Close::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
+// Writes a file past the page cache, where the file system lets it: these files are read when a process
+// starts, if at all, and pages for their bytes cost several times what the disk takes. The bytes go through
+// an aligned block. What fails sets errno.
+class BlockWriter {
+ public:
+  explicit BlockWriter(int file)
+      : file_(file), block_(static_cast<std::uint8_t*>(std::aligned_alloc(alignment, block_size))) {
+    if (!block_) throw std::bad_alloc();
+    set_direct(true);
+  }
+  bool append(ByteView bytes) {
+    while (!bytes.empty()) {
+      const std::size_t count = std::min(bytes.size(), block_size - filled_);
+      std::memcpy(block_.get() + filled_, bytes.data(), count);
+      filled_ += count;
+      bytes = bytes.subspan(count);
+      if (filled_ == block_size && !write(0, std::exchange(filled_, 0))) return false;
+    }
+    return true;
+  }
+  bool finish() {
+    const std::size_t aligned = filled_ / alignment * alignment;
+    if (!write(0, aligned)) return false;
+    set_direct(false);
+    return write(aligned, std::exchange(filled_, 0));
+  }
+
+ private:
+  static constexpr std::size_t alignment = 4096;  // of memory and place, for every disk there is
+  static constexpr std::size_t block_size = std::size_t{1} << 20;
+  struct Free {
+    void operator()(std::uint8_t* bytes) const { std::free(bytes); }
+  };
+
+  // Bytes [begin, end) of the block.
+  bool write(std::size_t begin, std::size_t end) {
+    while (begin < end) {
+      const ssize_t written = ::write(file_, block_.get() + begin, end - begin);
+      if (written >= 0) {
+        begin += static_cast<std::size_t>(written);
+      } else if (errno == EINVAL && direct_) {
+        set_direct(false);  // this file system takes the flag and nothing else
+      } else if (errno != EINTR) {
+        return false;
+      }
+    }
+    return true;
+  }
+  void set_direct([[maybe_unused]] bool direct) {
+#ifdef O_DIRECT
+    const int flags = ::fcntl(file_, F_GETFL);
+    direct_ = ::fcntl(file_, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0 && direct;
+#endif
+  }
+
+  int file_;
+  std::unique_ptr<std::uint8_t[], Free> block_;
+  std::size_t filled_ = 0;
+  bool direct_ = false;
+};
+
 // The folder of large values. Any thread.
 class SqliteStorage::LargeFiles {
  public:
@@ -81,9 +146,10 @@ class SqliteStorage::LargeFiles {
       file = ::open(path_of(name).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
       if (file < 0 && errno != EEXIST) return fail(error(name, pieces));
     }
+    BlockWriter writer(file);
     bool written = true;
-    for (const ByteView piece : pieces) written = written && write_all(file, piece);
-    written = written && ::fsync(file) == 0;
+    for (const ByteView piece : pieces) written = written && writer.append(piece);
+    written = written && writer.finish() && ::fsync(file) == 0;
     Error failure = error(name, pieces);
     written = ::close(file) == 0 && written;
     written = written && sync_folder();
@@ -113,15 +179,6 @@ class SqliteStorage::LargeFiles {
     for (const ByteView piece : pieces) size += piece.size();
     if (code == ENOSPC || code == EDQUOT) failure.message += advice_when_full(folder_.parent_path(), size);
     return failure;
-  }
-  static bool write_all(int file, ByteView bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(file, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return false;
-      bytes = bytes.subspan(static_cast<std::size_t>(written));
-    }
-    return true;
   }
   bool sync_folder() const {
     const int folder = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
