@@ -32,12 +32,14 @@ struct Links::Outgoing {
   bool forgotten = false;
 };
 
-Links::Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Handler handler)
+Links::Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Handler handler,
+             std::shared_ptr<SpareBuffers> spare)
     : host_(host),
       protocol_(std::move(protocol)),
       limits_(limits),
       gate_(std::move(gate)),
       handler_(std::move(handler)),
+      spare_(std::move(spare)),
       misbehaviour_(protocol_),
       use_(host.guard().protocol(protocol_)),
       rates_(host, net::Limit::frame_rate_per_peer, protocol_),
@@ -181,7 +183,8 @@ struct ReceivedFrame {
   Buffer blob;
 };
 
-Task<Result<std::optional<ReceivedFrame>>> read_frame(Stream& stream, Links::Limits limits) {
+Task<Result<std::optional<ReceivedFrame>>> read_frame(Stream& stream, Links::Limits limits,
+                                                      std::shared_ptr<SpareBuffers> spare) {
   ReceivedFrame frame;
   auto header_length = co_await read_length(stream, limits.header_bytes);
   if (!header_length) co_return fail(std::move(header_length).error());
@@ -193,7 +196,7 @@ Task<Result<std::optional<ReceivedFrame>>> read_frame(Stream& stream, Links::Lim
   if (!blob_length->has_value()) co_return fail(ErrorCode::protocol, "stream ended within a frame");
   // Whole at once, straight from the cipher: a buffer takes memory as bytes arrive, not as lengths are
   // claimed.
-  frame.blob = Buffer(**blob_length);
+  frame.blob = take_buffer(spare, **blob_length);
   auto blob = co_await net::read_exactly(stream, frame.blob);
   if (!blob) co_return fail(std::move(blob).error());
   co_return std::optional<ReceivedFrame>(std::move(frame));
@@ -226,7 +229,7 @@ Task<void> Links::receive(std::unique_ptr<Stream> stream) {
       stream->reset();
       co_return;
     }
-    auto frame = co_await read_frame(*stream, limits);
+    auto frame = co_await read_frame(*stream, limits, spare_);
     if (!frame) {
       const std::uint64_t before = misbehaviour_.total();
       misbehaviour_.note(from, frame.error());

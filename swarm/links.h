@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "crypto/base/buffer.h"
+#include "crypto/base/spare_buffers.h"
 #include "net/async/task_group.h"
 #include "net/host/host.h"
 #include "net/host/peer_rates.h"
@@ -35,7 +35,9 @@ class Links {
   // The greatest header that is read from this peer, at most the limit; 0 refuses its streams.
   using Gate = std::function<std::size_t(const PeerId& from)>;
 
-  Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Handler handler);
+  // `spare`, where there is one, lends the memory of blobs that arrive.
+  Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Handler handler,
+        std::shared_ptr<SpareBuffers> spare = nullptr);
   ~Links();
 
   // Queues the frame; it is sent when the peer is connected, and again after a broken stream if it was not
@@ -57,6 +59,7 @@ class Links {
   Limits limits_;
   Gate gate_;
   Handler handler_;
+  std::shared_ptr<SpareBuffers> spare_;
   std::uint64_t dropped_ = 0;
   net::Misbehaviour misbehaviour_;
   net::Guard::Protocol& use_;

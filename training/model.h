@@ -18,10 +18,10 @@
 
 namespace testudo::training {
 
+// Of a gradient.
 struct Contribution {
-  std::vector<float> gradient;  // parameter_count() values, finite; a mean over `samples`, not a sum
-  std::uint32_t samples = 0;    // what was used, at most what was asked for
-  float loss = 0;               // mean over the samples, before the step
+  std::uint32_t samples = 0;  // what was used, at most what was asked for
+  float loss = 0;             // mean over the samples, before the step
 };
 
 struct Evaluation {
@@ -47,10 +47,12 @@ class Model {
   virtual std::vector<float> initial_parameters(const Digest& seed) const = 0;
 
   // The gradient at `parameters` on the batch of `samples` samples that `seed` names (with everything random
-  // about it: augmentation, dropout). REQUIRES: parameter_count() parameters, samples > 0. Errors: data is
-  // missing; the model failed or produced values that are not finite.
+  // about it: augmentation, dropout), a mean over the samples and not a sum, into `gradient`, which holds
+  // anything before, and no meaning after an error. REQUIRES: parameter_count() parameters and values of
+  // gradient, apart from one another; samples > 0. Errors: data is missing; the model failed or produced
+  // values that are not finite.
   virtual Result<Contribution> contribution(std::span<const float> parameters, const Digest& seed,
-                                            std::uint32_t samples) = 0;
+                                            std::uint32_t samples, std::span<float> gradient) = 0;
 
   // On held-out data, the same at every call.
   virtual Result<Evaluation> evaluate(std::span<const float> parameters) = 0;

@@ -43,12 +43,12 @@ std::vector<float> SyntheticModel::initial_parameters(const Digest& seed) const 
 }
 
 Result<Contribution> SyntheticModel::contribution(std::span<const float> parameters, const Digest& seed,
-                                                  std::uint32_t samples) {
+                                                  std::uint32_t samples, std::span<float> gradient) {
   TESTUDO_CHECK(parameters.size() == parameter_count() && samples > 0);
+  TESTUDO_CHECK(gradient.size() == parameter_count());
   const ScopedFloatEnvironment environment;
-  Contribution out{.gradient = std::vector<float>(parameter_count()), .samples = samples};
   crypto::SeededRng rng(seed);
-  draw_symmetric(rng, out.gradient);
+  draw_symmetric(rng, gradient);
   // A uniform value in [−1, 1) has the standard deviation 1/√3.
   const double amplitude = noise_ * std::sqrt(3.0 / static_cast<double>(samples));
   double loss = 0;
@@ -56,12 +56,11 @@ Result<Contribution> SyntheticModel::contribution(std::span<const float> paramet
     const double distance = static_cast<double>(parameters[k]) - static_cast<double>(optimum_[k]);
     const double slope = static_cast<double>(curvature_[k]) * distance;
     loss += slope * distance;
-    out.gradient[k] = static_cast<float>(slope + amplitude * static_cast<double>(out.gradient[k]));
-    if (!std::isfinite(out.gradient[k]))
-      return fail(ErrorCode::invalid_argument, "synthetic model: it diverged");
+    gradient[k] = static_cast<float>(slope + amplitude * static_cast<double>(gradient[k]));
+    if (!std::isfinite(gradient[k])) return fail(ErrorCode::invalid_argument, "synthetic model: it diverged");
   }
-  out.loss = static_cast<float>(loss / (2 * static_cast<double>(parameters.size())));
-  return out;
+  return Contribution{.samples = samples,
+                      .loss = static_cast<float>(loss / (2 * static_cast<double>(parameters.size())))};
 }
 
 Result<Evaluation> SyntheticModel::evaluate(std::span<const float> parameters) {

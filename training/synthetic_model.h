@@ -25,7 +25,7 @@ class SyntheticModel final : public Model {
   std::size_t parameter_count() const override { return optimum_.size(); }
   std::vector<float> initial_parameters(const Digest& seed) const override;  // in [−1, 1)
   Result<Contribution> contribution(std::span<const float> parameters, const Digest& seed,
-                                    std::uint32_t samples) override;
+                                    std::uint32_t samples, std::span<float> gradient) override;
   Result<Evaluation> evaluate(std::span<const float> parameters) override;
   std::vector<NamedTensorInfo> layout() const override;
 

@@ -75,7 +75,8 @@ Result<void> AdaptedModel::draw(const Digest& seed) {
 }
 
 Result<training::Contribution> AdaptedModel::contribution(std::span<const float> parameters,
-                                                          const Digest& seed, std::uint32_t samples) {
+                                                          const Digest& seed, std::uint32_t samples,
+                                                          std::span<float> gradient) {
   TRY(testudo::Contribution given, guarded("contribution()", [&] {
         return model_->contribution({parameters.data(), parameters.size()}, seed, samples);
       }));
@@ -95,8 +96,8 @@ Result<training::Contribution> AdaptedModel::contribution(std::span<const float>
     on_problem_(wrong);
     return fail(ErrorCode::invalid_argument, std::move(wrong));
   }
-  return training::Contribution{
-      .gradient = std::move(given.gradient), .samples = given.samples, .loss = given.loss};
+  std::ranges::copy(given.gradient, gradient.begin());
+  return training::Contribution{.samples = given.samples, .loss = given.loss};
 }
 
 Result<training::Evaluation> AdaptedModel::evaluate(std::span<const float> parameters) {

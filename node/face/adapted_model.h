@@ -45,7 +45,7 @@ class AdaptedModel final : public training::Model {
   std::size_t parameter_count() const override { return parameter_count_; }
   std::vector<float> initial_parameters(const Digest&) const override { return initial_; }
   Result<training::Contribution> contribution(std::span<const float> parameters, const Digest& seed,
-                                              std::uint32_t samples) override;
+                                              std::uint32_t samples, std::span<float> gradient) override;
   Result<training::Evaluation> evaluate(std::span<const float> parameters) override;
   std::vector<training::NamedTensorInfo> layout() const override;
 

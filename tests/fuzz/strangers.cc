@@ -34,7 +34,7 @@ struct World {
   net::IdentifyService identify{node};
   dht::Dht dht{node, {}};
   swarm::SyncServer sync{node, manifest.manifest.run_id(), *ledger, [](const Digest&) { return nullptr; }};
-  training::PartExchange parts{node, 1000, 4, [](const crypto::PeerId&) { return true; }};
+  training::PartExchange parts{node, 1000, 4, [](const crypto::PeerId&) { return true; }, nullptr};
   // The stranger's streams and what still writes to them.
   std::deque<std::unique_ptr<net::Stream>> streams;
   std::deque<Bytes> written;

@@ -26,9 +26,9 @@ class SlowModel final : public training::Model {
     return quick_->initial_parameters(seed);
   }
   Result<training::Contribution> contribution(std::span<const float> parameters, const Digest& seed,
-                                              std::uint32_t samples) override {
+                                              std::uint32_t samples, std::span<float> gradient) override {
     std::this_thread::sleep_for(pause_);
-    return quick_->contribution(parameters, seed, samples);
+    return quick_->contribution(parameters, seed, samples, gradient);
   }
   Result<training::Evaluation> evaluate(std::span<const float> parameters) override {
     return quick_->evaluate(parameters);

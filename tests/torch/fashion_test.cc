@@ -8,6 +8,7 @@
 
 #include "crypto/base/encoding.h"
 #include "crypto/hash.h"
+#include "tests/training/support.h"
 #include "training/torch/builtin_models.h"
 
 namespace testudo::training {
@@ -87,25 +88,25 @@ TEST_CASE("a contribution is a function of parameters, seed and sample count") {
   const auto one = fashion_convnet();
   const auto two = fashion_convnet();
   const auto parameters = one->initial_parameters(seed_of(1));
-  const auto first = one->contribution(parameters, seed_of(5), 64);
-  const auto other = one->contribution(parameters, seed_of(6), 64);
-  const auto again = one->contribution(parameters, seed_of(5), 64);
-  const auto elsewhere = two->contribution(parameters, seed_of(5), 64);
+  const auto first = contribution_of(*one, parameters, seed_of(5), 64);
+  const auto other = contribution_of(*one, parameters, seed_of(6), 64);
+  const auto again = contribution_of(*one, parameters, seed_of(5), 64);
+  const auto elsewhere = contribution_of(*two, parameters, seed_of(5), 64);
   REQUIRE(first.has_value());
   REQUIRE(other.has_value());
   REQUIRE(again.has_value());
   REQUIRE(elsewhere.has_value());
-  CHECK(first->samples == 64);
+  CHECK(first->of.samples == 64);
   CHECK(digest_of(first->gradient) == digest_of(again->gradient));
   CHECK(digest_of(first->gradient) == digest_of(elsewhere->gradient));
-  CHECK(first->loss == elsewhere->loss);
+  CHECK(first->of.loss == elsewhere->of.loss);
   CHECK(digest_of(first->gradient) != digest_of(other->gradient));
 }
 
 TEST_CASE("parameters that are not finite are an error, not a contribution") {
   const auto model = fashion_convnet();
   std::vector<float> parameters(model->parameter_count(), std::nanf(""));
-  CHECK_FALSE(model->contribution(parameters, seed_of(1), 8).has_value());
+  CHECK_FALSE(contribution_of(*model, parameters, seed_of(1), 8).has_value());
   CHECK_FALSE(model->evaluate(parameters).has_value());
 }
 
@@ -131,7 +132,7 @@ TEST_CASE("ten members' mean gradients and SGD with momentum train it above 86 %
     std::ranges::fill(mean, 0.0F);
     for (std::uint32_t member = 0; member < members; ++member) {
       const auto contribution =
-          model->contribution(parameters, seed_of(1000 + members * step + member), samples);
+          contribution_of(*model, parameters, seed_of(1000 + members * step + member), samples);
       REQUIRE(contribution.has_value());
       for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += contribution->gradient[i] / members;
     }

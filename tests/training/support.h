@@ -12,6 +12,7 @@
 #include "crypto/base/vector_unit.h"
 #include "crypto/hash.h"
 #include "crypto/rng.h"
+#include "training/model.h"
 #include "training/optimizer/sgd.h"
 
 namespace testudo::training {
@@ -32,6 +33,17 @@ inline std::string fingerprint(std::span<const float> values) {
 
 inline std::vector<std::span<const float>> views(const std::vector<std::vector<float>>& parts) {
   return {parts.begin(), parts.end()};
+}
+
+struct Computed {
+  std::vector<float> gradient;
+  Contribution of;
+};
+inline Result<Computed> contribution_of(Model& model, std::span<const float> parameters, const Digest& seed,
+                                        std::uint32_t samples) {
+  Computed out{std::vector<float>(model.parameter_count()), {}};
+  TRY(out.of, model.contribution(parameters, seed, samples, out.gradient));
+  return out;
 }
 
 // SGD that steps in place and carries its state along, as a member's rounds do.

@@ -44,19 +44,16 @@ class PatternModel final : public training::Model {
   std::vector<float> initial_parameters(const Digest&) const override {
     return std::vector<float>(values_, 0.0F);
   }
-  Result<training::Contribution> contribution(std::span<const float>, const Digest&,
-                                              std::uint32_t samples) override {
-    training::Contribution made;
-    made.gradient.resize(values_);
+  Result<training::Contribution> contribution(std::span<const float>, const Digest&, std::uint32_t samples,
+                                              std::span<float> gradient) override {
     for (std::size_t i = 0; i < values_; i += pattern_.size()) {
       std::copy_n(pattern_.begin(), std::min(pattern_.size(), values_ - i),
-                  made.gradient.begin() + static_cast<std::ptrdiff_t>(i));
+                  gradient.begin() + static_cast<std::ptrdiff_t>(i));
     }
-    made.samples = samples;
     TRY_VOID(group_.wait_for_all(group_limit));
     const std::lock_guard lock(mutex_);
     released_.push_back({wall_seconds(), process_cpu_seconds()});
-    return made;
+    return training::Contribution{.samples = samples, .loss = 0};
   }
   Result<training::Evaluation> evaluate(std::span<const float>) override { return training::Evaluation{}; }
   std::vector<training::NamedTensorInfo> layout() const override {

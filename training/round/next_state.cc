@@ -6,42 +6,22 @@
 
 namespace testudo::training {
 
-namespace {
-
-constexpr std::size_t worth_keeping = 1024 * 1024;  // less comes from pages that the process has anyway
-
-Buffer buffer_for(const RoundRules& rules, SpareBuffer* spare) {
-  const std::size_t size = TrainingState::encoded_bytes(rules.state_sizes());
-  return spare != nullptr ? spare->take(size) : Buffer(size);
-}
-
-}  // namespace
-
-Buffer SpareBuffer::take(std::size_t size) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (buffer_.size() == size) return std::exchange(buffer_, Buffer());
-  }
-  return Buffer(size);
-}
-
-void SpareBuffer::give(Buffer buffer) {
-  if (buffer.size() < worth_keeping) return;
-  const std::lock_guard lock(mutex_);
-  buffer_ = std::move(buffer);
-}
-
 NextState::NextState(std::shared_ptr<const RoundRules> rules, std::shared_ptr<const TrainingState> before,
-                     std::shared_ptr<SpareBuffer> spare)
+                     std::shared_ptr<SpareBuffers> spare)
     : rules_(std::move(rules)),
       before_(std::move(before)),
       spare_(std::move(spare)),
-      state_(before_->round().next(), rules_->state_sizes(), buffer_for(*rules_, spare_.get())),
+      state_(before_->round().next(), rules_->state_sizes(),
+             take_buffer(spare_, TrainingState::encoded_bytes(rules_->state_sizes()))),
       aggregate_(state_.aggregate()) {
   if (aggregate_.empty() && !rules_->optimizer->is_elementwise()) {
     scratch_ = Buffer(state_.parameters().size_bytes());
     aggregate_ = {reinterpret_cast<float*>(scratch_.data()), state_.parameters().size()};
   }
+}
+
+NextState::~NextState() {
+  if (spare_) spare_->give(std::move(state_).release());
 }
 
 bool NextState::place(const PartRange& range, ByteView encoded) {

@@ -5,33 +5,28 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <span>
 
-#include "crypto/base/buffer.h"
+#include "crypto/base/spare_buffers.h"
 #include "training/partition.h"
 #include "training/round/rules.h"
 #include "training/round/state.h"
 
 namespace testudo::training {
 
-// The memory of the last state that went, for the next one: fresh pages cost more than the step. Any thread.
-class SpareBuffer {
- public:
-  Buffer take(std::size_t size);
-  void give(Buffer buffer);
-
- private:
-  std::mutex mutex_;
-  Buffer buffer_;
-};
-
 class NextState {
  public:
   // `spare` may be null.
   NextState(std::shared_ptr<const RoundRules> rules, std::shared_ptr<const TrainingState> before,
-            std::shared_ptr<SpareBuffer> spare = nullptr);
+            std::shared_ptr<SpareBuffers> spare = nullptr);
 
+  NextState(const NextState&) = delete;
+  NextState& operator=(const NextState&) = delete;
+  ~NextState();
+
+  // Memory for as many values as there are parameters, until the first part is placed or left out: that of
+  // the parameters, which nobody needs before. The model's gradient lies there.
+  std::span<float> unused() { return state_.parameters(); }
   // Takes one reduced part; false when it does not decode, and the part then has to be left out.
   [[nodiscard]] bool place(const PartRange& range, ByteView encoded);
   // An absent part is zero.
@@ -44,7 +39,7 @@ class NextState {
 
   std::shared_ptr<const RoundRules> rules_;
   std::shared_ptr<const TrainingState> before_;
-  std::shared_ptr<SpareBuffer> spare_;
+  std::shared_ptr<SpareBuffers> spare_;
   TrainingState state_;
   Buffer scratch_;  // for the reduced vector, where it is needed whole and states do not keep it
   std::span<float> aggregate_;

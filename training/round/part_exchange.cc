@@ -19,8 +19,10 @@ struct WireHeader {
 }  // namespace
 
 PartExchange::PartExchange(net::Host& host, std::size_t whole, std::size_t max_parts,
-                           std::function<bool(const swarm::PeerId&)> is_member)
+                           std::function<bool(const swarm::PeerId&)> is_member,
+                           std::shared_ptr<SpareBuffers> spare)
     : max_parts_(max_parts),
+      spare_(std::move(spare)),
       held_limit_(4 * whole + 64 * 1024),
       arrived_(host.scheduler()),
       links_(
@@ -32,7 +34,8 @@ PartExchange::PartExchange(net::Host& host, std::size_t whole, std::size_t max_p
           },
           [this](const swarm::PeerId& from, Bytes header, Buffer blob) {
             receive(from, std::move(header), std::move(blob));
-          }) {}
+          },
+          spare_) {}
 
 void PartExchange::send(const swarm::PeerId& to, const PartKey& key, Blob bytes) {
   const WireHeader header{key.round.value(), key.attempt.value(), static_cast<std::uint8_t>(key.kind),
@@ -48,9 +51,18 @@ Blob PartExchange::find(const PartKey& key, const swarm::PeerId& from) const {
 void PartExchange::enter(swarm::RoundNumber round, swarm::Attempt attempt) {
   round_ = round;
   attempt_ = attempt;
+  erase_if([&](const PartKey& key) { return std::pair(key.round, key.attempt) < std::pair(round, attempt); });
+}
+
+void PartExchange::drop(PartKind kind) {
+  erase_if(
+      [&](const PartKey& key) { return key.kind == kind && key.round == round_ && key.attempt == attempt_; });
+}
+
+template <typename Gone>
+void PartExchange::erase_if(Gone gone) {
   std::erase_if(parts_, [&](const auto& entry) {
-    const PartKey& key = entry.first.first;
-    const bool old = std::pair(key.round, key.attempt) < std::pair(round, attempt);
+    const bool old = gone(entry.first.first);
     if (old) held_[entry.first.second] -= entry.second->size();
     return old;
   });
@@ -81,7 +93,7 @@ void PartExchange::receive(const swarm::PeerId& from, Bytes header, Buffer blob)
     return;
   }
   held += blob.size();
-  place = std::make_shared<const Buffer>(std::move(blob));
+  place = share(std::move(blob), spare_);
   arrived_.pulse();
 }
 

@@ -30,9 +30,9 @@ struct PartKey {
 
 class PartExchange {
  public:
-  // `whole` is the encoded size of all values: no part is larger.
+  // `whole` is the encoded size of all values: no part is larger. `spare` lends the memory of what arrives.
   PartExchange(net::Host& host, std::size_t whole, std::size_t max_parts,
-               std::function<bool(const swarm::PeerId&)> is_member);
+               std::function<bool(const swarm::PeerId&)> is_member, std::shared_ptr<SpareBuffers> spare);
 
   void send(const swarm::PeerId& to, const PartKey& key, Blob bytes);
   // What `from` sent last under this key, or null.
@@ -41,12 +41,17 @@ class PartExchange {
   net::Event& arrived() { return arrived_; }
   // Drops what belongs to earlier attempts, and accepts what belongs to this round and the next.
   void enter(swarm::RoundNumber round, swarm::Attempt attempt);
+  // Drops what arrived of this kind for the attempt that runs.
+  void drop(PartKind kind);
   void forget(const swarm::PeerId& peer) { links_.forget(peer); }
 
  private:
   void receive(const swarm::PeerId& from, Bytes header, Buffer blob);
+  template <typename Gone>
+  void erase_if(Gone gone);
 
   std::size_t max_parts_;
+  std::shared_ptr<SpareBuffers> spare_;
   swarm::RoundNumber round_;
   swarm::Attempt attempt_;
   std::map<std::pair<PartKey, swarm::PeerId>, Blob> parts_;

@@ -36,6 +36,10 @@ Result<void> Participant::Impl::open() {
     return fail(ErrorCode::refused,
                 "this identity is banned from the run: its signed messages prove a fault");
   }
+  // What a round makes and drops: the state before the last and, encoded, this member's contribution, what it
+  // reduces and the results.
+  const std::size_t whole = encoded_size(rules_->codec, static_cast<std::size_t>(manifest().parameter_count));
+  spare_ = std::make_shared<SpareBuffers>(TrainingState::encoded_bytes(rules_->state_sizes()) + 3 * whole);
   TRY_VOID(states_.open(rules_));
   if (chain().state_root() == Digest{}) {
     TRY(auto initial, initial_state(*rules_, model_->initial_parameters(manifest().seed)));
@@ -62,9 +66,9 @@ void Participant::Impl::connect_protocols() {
       gate, [this](const PeerId& from, Bytes header, Buffer) { receive(from, header); });
   // A part is a share of the values, at most all of them.
   const std::size_t whole = encoded_size(rules_->codec, static_cast<std::size_t>(manifest().parameter_count));
-  exchange_ = std::make_unique<PartExchange>(host_, whole, manifest().group_max, [this](const PeerId& from) {
-    return chain().roster().contains(from);
-  });
+  exchange_ = std::make_unique<PartExchange>(
+      host_, whole, manifest().group_max,
+      [this](const PeerId& from) { return chain().roster().contains(from); }, spare_);
   broadcaster_ = std::make_unique<swarm::Broadcaster>(
       scheduler_, host_.identity(), [this](const std::vector<PeerId>& to, Bytes frame) {
         const auto shared = std::make_shared<const Bytes>(swarm::encode_control_broadcast(frame));

@@ -133,7 +133,7 @@ class Participant::Impl {
   std::shared_ptr<const RoundRules> rules_;
   std::unique_ptr<swarm::Ledger> ledger_;
   std::shared_ptr<const TrainingState> state_;  // of the chain's head; null while it has to be fetched
-  std::shared_ptr<SpareBuffer> spare_ = std::make_shared<SpareBuffer>();
+  std::shared_ptr<SpareBuffers> spare_;
   StateStore states_;
   swarm::Directory directory_;
   std::unique_ptr<swarm::Links> control_;

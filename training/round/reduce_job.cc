@@ -12,7 +12,7 @@ std::optional<Reduced> ReduceJob::run() const {
   const std::vector<double> weights(contributions.size(), 1.0);
   std::span<const float> start = state->aggregate();
   if (!start.empty()) start = start.subspan(range.begin, range.size);
-  Buffer encoded(encoded_size(codec, range.size));
+  Buffer encoded = take_buffer(spare, encoded_size(codec, range.size));
   bool finite = true;
   const auto sink = [&](std::size_t begin, std::span<const float> values) {
     const auto place = encoded_range(codec, MutableByteView(encoded), begin, values.size());
@@ -21,7 +21,7 @@ std::optional<Reduced> ReduceJob::run() const {
   const Aggregate aggregate = rules->rule->aggregate({parts, weights, start, tau}, sink);
   if (!aggregate.converged || !finite) return std::nullopt;
   const Digest hash = crypto::tree_hash(encoded);
-  return Reduced{std::make_shared<const Buffer>(std::move(encoded)), hash};
+  return Reduced{share(std::move(encoded), spare), hash};
 }
 
 }  // namespace testudo::training

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "crypto/base/buffer.h"
+#include "crypto/base/spare_buffers.h"
 #include "training/partition.h"
 #include "training/round/rules.h"
 #include "training/round/state.h"
@@ -21,8 +21,9 @@ struct ReduceJob {
   std::shared_ptr<const RoundRules> rules;
   std::shared_ptr<const TrainingState> state;  // before the round
   PartRange range;
-  double tau = 0;                   // of this part; anything for rules without one
-  std::vector<Blob> contributions;  // in roster order
+  double tau = 0;                       // of this part; anything for rules without one
+  std::vector<Blob> contributions;      // in roster order
+  std::shared_ptr<SpareBuffers> spare;  // for the result; may be null
 
   // Nothing when the rule did not converge. CPU-bound. REQUIRES: check_encoded() accepted all contributions.
   std::optional<Reduced> run() const;

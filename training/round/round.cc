@@ -34,9 +34,10 @@ struct EncodedPart {
 };
 
 Result<EncodedPart> encode_part(const RoundRules& rules, const TrainingState& state,
-                                std::span<const float> gradient, const PartRange& range, bool with_distance) {
+                                std::span<const float> gradient, const PartRange& range, bool with_distance,
+                                const std::shared_ptr<SpareBuffers>& spare) {
   const auto values = gradient.subspan(range.begin, range.size);
-  Buffer bytes(encoded_size(rules.codec, values.size()));
+  Buffer bytes = take_buffer(spare, encoded_size(rules.codec, values.size()));
   auto encoded = encode_into(rules.codec, values, bytes, rules.manifest.g_max);
   if (!encoded && encoded.error().code == ErrorCode::limit) {
     return fail(ErrorCode::limit, "the gradient holds values beyond g_max: the model has diverged");
@@ -50,7 +51,7 @@ Result<EncodedPart> encode_part(const RoundRules& rules, const TrainingState& st
     part.distance =
         distance_from(EncodedParts(rules.codec, range.size, rules.manifest.g_max, {bytes}), start);
   }
-  part.bytes = std::make_shared<const Buffer>(std::move(bytes));
+  part.bytes = share(std::move(bytes), spare);
   return part;
 }
 
@@ -89,6 +90,7 @@ Task<Result<Round::Result>> Round::run() {
     order_.push_back(setup_.roster.members()[index].id);
   }
 
+  next_ = std::make_shared<NextState>(setup_.rules, setup_.state, setup_.spare);
   auto prepared = co_await compute();
   if (!prepared) co_return fail(std::move(prepared).error());
   co_await agree_on_contributions(*prepared);
@@ -113,6 +115,7 @@ Task<Result<Round::Result>> Round::run() {
     co_await scatter(*prepared, true);
     co_await reduce(Phase::reduce_again);
   }
+  drop_contributions(*prepared);
   auto gathered = co_await gather();
   if (!gathered) co_return fail(std::move(gathered).error());
   if (lost_) co_return fail(lost_touch());
@@ -135,20 +138,19 @@ Task<Result<Round::Result>> Round::run() {
 
 // The contribution, then its parts, each a job of its own for the pool.
 Task<Result<Round::Prepared>> Round::contribute(Digest batch) {
-  using Computed = testudo::Result<std::shared_ptr<const Contribution>>;
-  auto computed = co_await net::offload(
-      scheduler_, [model = model_, rules = setup_.rules, state = setup_.state, batch]() -> Computed {
-        TRY(auto contribution, model->contribution(state->parameters(), batch, rules->manifest.samples));
-        return std::make_shared<const Contribution>(std::move(contribution));
+  const auto contribution = co_await net::offload(
+      scheduler_,
+      [model = model_, rules = setup_.rules, state = setup_.state, next = next_,
+       batch]() -> testudo::Result<Contribution> {
+        return model->contribution(state->parameters(), batch, rules->manifest.samples, next->unused());
       });
-  if (!computed) co_return fail(std::move(computed).error());
-  const auto contribution = std::move(*computed);
+  if (!contribution) co_return fail(contribution.error());
   std::vector<Task<testudo::Result<EncodedPart>>> jobs;
   for (const PartRange& range : ranges_) {
-    jobs.push_back(net::offload(
-        scheduler_, [contribution, rules = setup_.rules, state = setup_.state, range, far = has_distances()] {
-          return encode_part(*rules, *state, contribution->gradient, range, far);
-        }));
+    jobs.push_back(net::offload(scheduler_, [next = next_, rules = setup_.rules, state = setup_.state,
+                                             spare = setup_.spare, range, far = has_distances()] {
+      return encode_part(*rules, *state, next->unused(), range, far, spare);
+    }));
   }
   auto encoded = co_await net::when_all(scheduler_, std::move(jobs));
   Prepared prepared;

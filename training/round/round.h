@@ -42,7 +42,7 @@ class Round {
     crypto::Opening opening;  // of this member's coin; nobody else knows it
     swarm::Roster roster;
     std::shared_ptr<const TrainingState> state;
-    std::shared_ptr<SpareBuffer> spare;          // for the next state; may be null
+    std::shared_ptr<SpareBuffers> spare;         // for parts and the next state; may be null
     std::vector<swarm::Admission> applications;  // that this member has seen, ascending
     std::vector<swarm::Equivocation> accusations;
     std::function<void(const std::string& phase)> on_phase_ended = {};  // may be empty
@@ -72,7 +72,7 @@ class Round {
     std::vector<PeerId> contributors;  // C_j
     bool assigned_again = false;
     std::optional<Digest> hash;   // agreed; nothing: absent
-    Blob bytes;                   // as reduced here, or as received and found to have that hash
+    Blob bytes;                   // as reduced here or received, with that hash
     bool decoded = false;         // its values stand in the next aggregate
     bool malformed = false;       // those bytes do not decode
     Digest claim{};               // of the message that published `hash`, or that there is no result
@@ -85,6 +85,7 @@ class Round {
   net::Task<void> scatter(const Prepared& prepared, bool again);
   net::Task<void> serve(const Prepared& prepared);
   net::Task<void> reduce(swarm::Phase phase);
+  void drop_contributions(Prepared& prepared);
   void assign_again();
   net::Task<testudo::Result<void>> gather();
   net::Task<bool> reveal();
@@ -102,7 +103,7 @@ class Round {
   net::Task<void> check_contribution(PartOf entry, Blob bytes);
   void check_arrived_results();
   bool results_complete() const;
-  net::Task<void> check_result(std::size_t part, Blob bytes);
+  net::Task<void> check_result(std::size_t part, Blob bytes, bool ours);
   net::Task<void> checks_done();
   ReduceJob reduce_job(std::size_t part) const;
   double tau_of(std::size_t part) const;
@@ -132,9 +133,9 @@ class Round {
   std::vector<Reduction> reductions_;
   // Contributions that this member holds and has checked: its own, received, or broadcast as answers.
   std::map<PartOf, Blob> contributions_;
-  std::shared_ptr<NextState> next_;
-  Digest coins_{};  // all that were revealed
-  struct Report {   // of a contributor, in CHECK
+  std::shared_ptr<NextState> next_;  // until its parameters form, the gradient lies in its memory
+  Digest coins_{};                   // all that were revealed
+  struct Report {                    // of a contributor, in CHECK
     std::vector<Deviation> parts;
     Digest message{};
   };

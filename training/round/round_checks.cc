@@ -164,6 +164,7 @@ Task<void> Round::settle(const Prepared& prepared) {
   if (lost_) co_return;
   for (const std::size_t j : disputed_) co_await judge(j);
   // The results are other ones now: the step begins again.
+  next_ = nullptr;
   next_ = std::make_shared<NextState>(setup_.rules, setup_.state, setup_.spare);
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     if (!reductions_[j].hash) continue;

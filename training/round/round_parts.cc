@@ -146,6 +146,11 @@ Task<void> Round::reduce(Phase phase) {
       published[j] = true;
     }
   }
+  // What is held as reduced here is what was agreed.
+  for (const auto& [part, hash] : mine.results) {
+    Reduction& reduction = reductions_[part.value()];
+    if (reduction.hash != hash) reduction.bytes = nullptr;
+  }
   if (!again) {
     for (std::size_t j = 0; j < reductions_.size(); ++j) {
       if (!published[j]) reductions_[j].assigned_again = true;
@@ -156,7 +161,7 @@ Task<void> Round::reduce(Phase phase) {
 
 // Of part j, with the contributions that this member holds.
 ReduceJob Round::reduce_job(std::size_t j) const {
-  ReduceJob job{setup_.rules, setup_.state, ranges_[j], tau_of(j), {}};
+  ReduceJob job{setup_.rules, setup_.state, ranges_[j], tau_of(j), {}, setup_.spare};
   for (const PeerId& member : reductions_[j].contributors) {
     const auto held = contributions_.find({PartIndex(static_cast<std::uint32_t>(j)), member});
     if (held != contributions_.end()) job.contributions.push_back(held->second);
@@ -178,6 +183,17 @@ void Round::assign_again() {
   }
 }
 
+// Once all parts are reduced nobody needs them any more, unless a result may be disputed; their memory takes
+// the reduced parts.
+void Round::drop_contributions(Prepared& prepared) {
+  if (setup_.rules->rule->solves_clipped_sum()) return;
+  if (std::ranges::any_of(reductions_, &Reduction::without_result)) return;
+  prepared.parts.clear();
+  contributions_.clear();
+  checked_contributions_.clear();
+  exchange_.drop(PartKind::contribution);
+}
+
 // GATHER: receive every reduced part and check its hash; agreed challenges where it is missing.
 Task<Result<void>> Round::gather() {
   const swarm::Manifest& manifest = setup_.rules->manifest;
@@ -190,7 +206,6 @@ Task<Result<void>> Round::gather() {
                      reduction.bytes);
     }
   }
-  next_ = std::make_shared<NextState>(setup_.rules, setup_.state, setup_.spare);
   const auto complete = [this] {
     check_arrived_results();
     return results_complete();
@@ -240,7 +255,7 @@ Task<Result<void>> Round::gather() {
         const Bytes* found = payload ? payload->find(entry) : nullptr;
         served = found != nullptr && crypto::tree_hash(*found) == *reduction.hash;
         if (served && !reduction.decoded) {
-          co_await check_result(j, std::make_shared<const Buffer>(Buffer::copy_of(*found)));
+          co_await check_result(j, std::make_shared<const Buffer>(Buffer::copy_of(*found)), false);
         }
       }
       if (!served) {
@@ -348,7 +363,8 @@ void Round::check_arrived_results() {
                                       reduction.reducer);
     if (!bytes || checked_results_[j] == bytes) continue;
     checked_results_[j] = bytes;
-    checks_.spawn(check_result(j, std::move(bytes)));
+    const bool ours = bytes == reduction.bytes;
+    checks_.spawn(check_result(j, std::move(bytes), ours));
   }
 }
 
@@ -357,15 +373,16 @@ bool Round::results_complete() const {
                              [](const Reduction& reduction) { return !reduction.hash || reduction.decoded; });
 }
 
-Task<void> Round::check_result(std::size_t part, Blob bytes) {
+// `ours`: reduced here, and hashed then.
+Task<void> Round::check_result(std::size_t part, Blob bytes, bool ours) {
   struct Found {
     bool same = false;
     bool malformed = false;
   };
   ++checks_running_;
   const auto found = co_await net::offload(
-      scheduler_, [next = next_, range = ranges_[part], bytes, hash = *reductions_[part].hash] {
-        if (crypto::tree_hash(*bytes) != hash) return Found{};
+      scheduler_, [next = next_, range = ranges_[part], bytes, hash = *reductions_[part].hash, ours] {
+        if (!ours && crypto::tree_hash(*bytes) != hash) return Found{};
         return Found{true, !next->place(range, *bytes)};
       });
   --checks_running_;

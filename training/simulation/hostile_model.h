@@ -26,7 +26,7 @@ class HostileModel final : public Model {
     return honest_->initial_parameters(seed);
   }
   Result<Contribution> contribution(std::span<const float> parameters, const Digest& seed,
-                                    std::uint32_t samples) override;
+                                    std::uint32_t samples, std::span<float> gradient) override;
   Result<Evaluation> evaluate(std::span<const float> parameters) override {
     return honest_->evaluate(parameters);
   }

@@ -47,8 +47,9 @@ BatchView TorchModel::load(const Dataset& data, std::span<const std::uint32_t> i
 }
 
 Result<Contribution> TorchModel::contribution(std::span<const float> parameters, const Digest& seed,
-                                              std::uint32_t samples) {
+                                              std::uint32_t samples, std::span<float> gradient) {
   TESTUDO_CHECK(parameters.size() == parameter_count() && samples > 0);
+  TESTUDO_CHECK(gradient.size() == parameter_count());
   const ScopedFloatEnvironment environment;
   const std::vector<std::uint32_t> indices = select_batch(seed, training_->size(), samples);
   const BatchView batch = load(*training_, indices);
@@ -56,11 +57,9 @@ Result<Contribution> TorchModel::contribution(std::span<const float> parameters,
 
   Contribution out;
   out.samples = static_cast<std::uint32_t>(indices.size());
-  out.gradient.resize(parameter_count());
-  TRY(out.loss, runner_->gradient(parameters.data(), batch, read_be(ByteView(randomness).first(8)),
-                                  out.gradient.data()));
-  if (!std::isfinite(out.loss) ||
-      !std::ranges::all_of(out.gradient, [](float x) { return std::isfinite(x); })) {
+  TRY(out.loss,
+      runner_->gradient(parameters.data(), batch, read_be(ByteView(randomness).first(8)), gradient.data()));
+  if (!std::isfinite(out.loss) || !std::ranges::all_of(gradient, [](float x) { return std::isfinite(x); })) {
     return fail(ErrorCode::internal, "model: the loss or its gradient is not finite; the training diverged");
   }
   return out;

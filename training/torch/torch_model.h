@@ -21,7 +21,7 @@ class TorchModel final : public Model {
   std::size_t parameter_count() const override { return runner_->parameter_count(); }
   std::vector<float> initial_parameters(const Digest& seed) const override;
   Result<Contribution> contribution(std::span<const float> parameters, const Digest& seed,
-                                    std::uint32_t samples) override;
+                                    std::uint32_t samples, std::span<float> gradient) override;
   Result<Evaluation> evaluate(std::span<const float> parameters) override;
   std::vector<NamedTensorInfo> layout() const override { return layout_; }
 

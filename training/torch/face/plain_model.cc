@@ -47,8 +47,10 @@ class PlainModel final : public testudo::Model {
   std::size_t parameter_count() const override { return model_.parameter_count(); }
   std::vector<float> initial_parameters(const Seed& seed) override { return model_.initial_parameters(seed); }
   testudo::Contribution contribution(FloatView parameters, const Seed& seed, std::uint32_t samples) override {
-    auto made = or_throw(model_.contribution({parameters.data, parameters.size}, seed, samples));
-    return {std::move(made.gradient), made.samples, made.loss};
+    std::vector<float> gradient(parameters.size);
+    const auto made =
+        or_throw(model_.contribution({parameters.data, parameters.size}, seed, samples, gradient));
+    return {std::move(gradient), made.samples, made.loss};
   }
   std::optional<testudo::Evaluation> evaluate(FloatView parameters) override {
     if (!evaluates_) return std::nullopt;
