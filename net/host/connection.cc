@@ -39,6 +39,7 @@ void Connection::start() {
 std::size_t Connection::on_bytes(MutableByteView bytes) {
   auto taken = receive(bytes);
   if (!taken) {
+    flooded_ = taken.error().code == ErrorCode::limit;
     close(std::move(taken).error());
   } else if (doomed_) {
     close(*doomed_);
@@ -123,6 +124,12 @@ void Connection::send_frame(ByteView header, ByteView payload) {
     out.drop_last(size);
     doom(std::move(sealed).error());
   }
+}
+
+// Not every limit: an idle connection that makes room for others is no offender.
+bool Connection::is_at_fault() const {
+  if (doomed_ || flooded_) return true;
+  return error_ && (error_->code == ErrorCode::protocol || error_->code == ErrorCode::authentication);
 }
 
 void Connection::doom(Error error) {

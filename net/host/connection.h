@@ -45,7 +45,8 @@ class Connection final : private TcpSocket::Sink, private Yamux::Output, private
   void close(Error reason);
   // The same in a turn of its own, for where the connection cannot be torn down: while its frames are read.
   void doom(Error error);
-  bool is_doomed() const { return doomed_.has_value(); }
+  // Whether it ended for what the peer did: broke a protocol, or went far beyond a limit.
+  bool is_at_fault() const;
   bool is_established() const { return mux_.has_value() && !error_; }
   const std::optional<Error>& error() const { return error_; }
   // Set when established or closed.
@@ -99,6 +100,7 @@ class Connection final : private TcpSocket::Sink, private Yamux::Output, private
   std::uint64_t received_before_ = 0;
   std::optional<Error> error_;
   std::optional<Error> doomed_;  // found where the connection cannot be torn down yet
+  bool flooded_ = false;         // by frames beyond a rate
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -13,6 +13,7 @@ constexpr std::size_t kMaxTrafficKept = 4096;  // gone peers whose counters we k
 
 // Of callbacks too: the scheduler's now() may be old there.
 TimePoint clock_now() { return TimePoint(std::chrono::nanoseconds(uv_hrtime())); }
+bool is_over(const std::shared_ptr<YamuxStream>& stream) { return stream->error().has_value(); }
 void add(Traffic& sum, const Traffic& more) {
   sum.bytes_sent += more.bytes_sent;
   sum.bytes_received += more.bytes_received;
@@ -272,9 +273,7 @@ void NetworkHost::on_closed(Connection& connection) {
   const std::string& source = connections_.at(&connection).source;
   guard().connection_closed(source);
   const ErrorCode why = connection.error()->code;
-  if (connection.is_doomed() || why == ErrorCode::protocol || why == ErrorCode::authentication) {
-    guard().penalize(source, clock_now());
-  }
+  if (connection.is_at_fault()) guard().penalize(source, clock_now());
   if (!connection.was_established()) {
     leave_handshake(connection);
     ++statistics_.failed_handshakes[why];
@@ -544,17 +543,37 @@ void NetworkHost::on_unsent() {
 
 void NetworkHost::on_inbound_stream(Connection& connection, std::shared_ptr<YamuxStream> stream) {
   guard().stream_opened(connection.peer());
-  tasks_.spawn(serve(connection.peer(), std::move(stream)));
+  Held& held = connections_.at(&connection);
+  // Those that wait and are not over are fewer (Yamux::Limits): the queue is as long only with streams that
+  // were reset at once.
+  if (held.opened.size() >= guard().limit(Limit::streams_per_connection)) std::erase_if(held.opened, is_over);
+  held.opened.push_back(std::move(stream));
+  if (!std::exchange(held.serving, true)) post([this, of = &connection] { serve_some(of); });
+}
+
+// Gives the oldest of the connection's new streams their tasks, and the others a turn of their own. Whoever
+// resets a stream before its turn comes has cost us no task.
+void NetworkHost::serve_some(Connection* connection) {
+  const auto held = connections_.find(connection);
+  if (held == connections_.end()) return;
+  auto& opened = held->second.opened;
+  for (std::size_t served = 0; served < streams_per_turn && !opened.empty(); opened.pop_front()) {
+    if (is_over(opened.front())) continue;
+    tasks_.spawn(serve(connection->peer(), std::move(opened.front())));
+    ++served;
+  }
+  held->second.serving = !opened.empty();
+  if (held->second.serving) post([this, connection] { serve_some(connection); });
 }
 
 Task<void> NetworkHost::serve(PeerId peer, std::shared_ptr<YamuxStream> raw) {
   auto negotiation = Multistream::answer(
       [this](std::string_view proposed) { return handlers_.contains(std::string(proposed)); });
   auto stream = std::make_unique<MuxedStream>(scheduler_, std::move(raw), peer, std::move(negotiation));
-  auto agreed = co_await with_timeout(scheduler_, options_.negotiation_timeout, stream->negotiate(),
-                                      "stream of " + peer.to_text() + ": negotiation");
+  auto agreed =
+      co_await with_timeout(scheduler_, options_.negotiation_timeout, stream->negotiate(), "negotiation");
   if (!agreed) {
-    report(agreed.error().message);
+    report(std::move(agreed).error().in("stream of " + peer.to_text()).message);
     co_return;
   }
   const auto found = handlers_.find(stream->protocol());

@@ -2,6 +2,7 @@
 // Loop thread only; its maker owns it, and destroys it before the scheduler.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -75,10 +76,15 @@ class NetworkHost final : public Host, private Connection::Owner {
  private:
   // Looking for those who could go costs a look at all.
   static constexpr Duration between_searches = 100ms;
+  // New streams of one connection that get their task in one turn of the loop: a member of a swarm opens a
+  // handful, and whoever opens hundreds at once waits for them, not others.
+  static constexpr std::size_t streams_per_turn = 16;
 
   struct Held {
     std::unique_ptr<Connection> connection;
-    std::string source;  // Guard::source_of
+    std::string source;                               // Guard::source_of
+    std::deque<std::shared_ptr<YamuxStream>> opened;  // by the peer; they wait for their task
+    bool serving = false;                             // a turn for them is posted
   };
   struct Dial;
   struct Race;
@@ -100,6 +106,7 @@ class NetworkHost final : public Host, private Connection::Owner {
   Task<Result<void>> dial_all(PeerId peer, std::vector<Multiaddr> given);
   Task<void> try_address(Race& race, PeerId peer, Multiaddr address);
   Task<Result<void>> dial_address(PeerId peer, Multiaddr address);
+  void serve_some(Connection* connection);
   Task<void> serve(PeerId peer, std::shared_ptr<YamuxStream> stream);
   std::optional<Limit> refusal(const std::string& source);
   bool make_room();
