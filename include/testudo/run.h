@@ -37,10 +37,12 @@ struct RunOptions {
   bool nesterov = false;
   float gradient_norm_limit = 0;  // the average is clipped to this norm; 0: it is not
 
-  std::string rule = "centered_clip";  // or "coordinate_median", "mean"
-  double tau = 1.0;                    // clipping radius of centered_clip; 0: automatic
-  std::string codec = "int8";          // how numbers travel; or "fp16", "fp32"
-  float g_max = 1e6F;                  // a contribution with a larger value is refused
+  // Or "mean", "coordinate_median", "trimmed_mean", "geometric_median", "krum", "multi_krum"; each alone or
+  // behind "nnm+", "bucketing:2+" or both.
+  std::string rule = "centered_clip";
+  double tau = 1.0;            // clipping radius of centered_clip; 0: automatic
+  std::string codec = "int8";  // how numbers travel; or "fp16", "fp32"
+  float g_max = 1e6F;          // a contribution with a larger value is refused
 
   double hostile_share = 1.0 / 3;     // of the votes, that the run survives; below 0.5
   std::uint32_t group_max = 64;       // members at most

@@ -37,21 +37,23 @@ void check_rules(Script& script) {
   const double tau =
       (choice & 4) != 0 ? automatic : std::ldexp(1.0, static_cast<int>(script.below(120)) - 60);
   const DecodedParts all(views);
-  const AggregationInput input{all, weights, start, tau};
+  const AggregationInput input{all, weights, start, tau, script.below(6), {script.byte()}};
 
   double magnitude = 0;
   for (const auto& part : parts) {
     for (const float x : part) magnitude = std::max<double>(magnitude, std::fabs(x));
   }
   for (const float x : start) magnitude = std::max<double>(magnitude, std::fabs(x));
-  for (const char* name : {"mean", "coordinate_median", "centered_clip"}) {
+  for (const char* name :
+       {"mean", "coordinate_median", "centered_clip", "trimmed_mean", "geometric_median", "krum",
+        "multi_krum", "nnm+geometric_median", "bucketing:2+trimmed_mean", "nnm+bucketing:3+centered_clip"}) {
     const auto rule = *make_rule(name);
     std::vector<float> aggregated;
     const Aggregate result = rule->aggregate(input, [&](std::size_t begin, std::span<const float> values) {
       TESTUDO_CHECK(begin == aggregated.size());
       aggregated.insert(aggregated.end(), values.begin(), values.end());
     });
-    // centered_clip starts over at most twice, each time within the cap.
+    // The iterations start over at most twice, each time within the cap.
     TESTUDO_CHECK(result.iterations <= 3 * RuleOptions().iteration_cap);
     if (!result.converged) {
       TESTUDO_CHECK(aggregated.empty());

@@ -37,7 +37,7 @@ std::vector<Bytes> seeds() {
   const std::string id = key(1).peer_id().to_text();
   return {to_bytes("/ip4/0.0.0.0/tcp/4040\n/ip6/::/tcp/0"),
           to_bytes("/ip4/192.0.2.1/tcp/4040/p2p/" + id + "\n/dns4/example.org/tcp/1/p2p/" + id),
-          to_bytes(std::string(64, 'a')), to_bytes("int8\ncentered_clip\nmean")};
+          to_bytes(std::string(64, 'a')), to_bytes("int8\ncentered_clip\nmean\nnnm+bucketing:2+krum")};
 }
 
 const Registered target({"command_line", run, seeds});

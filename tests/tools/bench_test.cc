@@ -60,7 +60,8 @@ TEST_CASE("every codec, hash and step stands beside memory") {
 
 TEST_CASE("every rule stands beside memory") {
   const auto names = rows_of({"clip"});
-  for (const char* rule : {"centered_clip", "mean", "coordinate_median"}) {
+  for (const char* rule : {"centered_clip", "mean", "coordinate_median", "trimmed_mean", "geometric_median",
+                           "krum", "multi_krum", "nnm+trimmed_mean", "bucketing:2+geometric_median"}) {
     for (const char* members : {"4", "8", "16", "64"}) {
       CHECK(names.contains(std::string("clip/") + rule + "/" + members + " x 16 Ki"));
     }

@@ -54,6 +54,33 @@ TEST_CASE("CenteredClip trains through three sign flippers of ten, plain averagi
   CHECK(averaged > 1.0);
 }
 
+TEST_CASE("a swarm of seven trains through as many sign flippers as its rule bears") {
+  struct Case {
+    std::string rule;
+    std::size_t hostile;
+  };
+  // Seven members make four buckets, of which one may be spoilt.
+  for (const auto& [rule, hostile] : {Case{"coordinate_median", 2},
+                                      {"trimmed_mean", 2},
+                                      {"geometric_median", 2},
+                                      {"krum", 2},
+                                      {"multi_krum", 2},
+                                      {"nnm+trimmed_mean", 2},
+                                      {"nnm+geometric_median", 2},
+                                      {"nnm+centered_clip", 2},
+                                      {"bucketing:2+geometric_median", 1},
+                                      {"bucketing:2+nnm+trimmed_mean", 1}}) {
+    CAPTURE(rule);
+    SimSwarm swarm({.founders = 4, .joiners = 3, .hostile = hostile, .rounds = 15, .rule = rule});
+    swarm.start_all();
+    REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 20min));
+    check_all_finished(swarm, 7, 15);
+    const auto evaluated = swarm.model()->evaluate(swarm.member(0).participant->parameters());
+    REQUIRE(evaluated.has_value());
+    CHECK(evaluated->loss < 0.1);
+  }
+}
+
 TEST_CASE("with the joiner killed in any phase the founder goes on within the round's worst time") {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     CAPTURE(seed);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "crypto/rng.h"
+#include "training/round/rules.h"
 
 namespace testudo::training {
 namespace {
@@ -34,6 +35,27 @@ TEST_CASE("while a run is founding, more than half of its founders must be there
   CHECK(founders_suffice(roster, {ids[0], ids[1], ids[2]}));
   CHECK_FALSE(founders_suffice(roster, {ids[0], ids[1]}));
   CHECK_FALSE(founders_suffice(roster, {}));
+}
+
+TEST_CASE("what a rule draws from changes with run, round and beacon") {
+  const Digest seed = aggregation_seed(swarm::RunId{1}, swarm::RoundNumber(5), Digest{2});
+  CHECK(seed == aggregation_seed(swarm::RunId{1}, swarm::RoundNumber(5), Digest{2}));
+  CHECK(seed != aggregation_seed(swarm::RunId{3}, swarm::RoundNumber(5), Digest{2}));
+  CHECK(seed != aggregation_seed(swarm::RunId{1}, swarm::RoundNumber(6), Digest{2}));
+  CHECK(seed != aggregation_seed(swarm::RunId{1}, swarm::RoundNumber(5), Digest{4}));
+}
+
+TEST_CASE("a manifest's rule is one by name, and another name is refused with what to write") {
+  swarm::Manifest manifest;
+  manifest.learning_rate = {{0, 0.1F}};
+  manifest.rule = "bucketing:2+nnm+krum";
+  const auto rules = RoundRules::make(manifest);
+  REQUIRE(rules.has_value());
+  CHECK((*rules)->rule->name() == manifest.rule);
+  manifest.rule = "bucketing+krum";
+  const auto refused = RoundRules::make(manifest);
+  REQUIRE(!refused.has_value());
+  CHECK(refused.error().message.find("write mean, ") != std::string::npos);
 }
 
 TEST_CASE("a part goes to the next living member in the permuted order that can be reached") {

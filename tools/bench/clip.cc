@@ -10,12 +10,14 @@
 namespace testudo::bench {
 namespace {
 
+constexpr std::size_t hostile_every = 4;
+
 // Most near one another, some far away, as hostile contributions are: what makes CenteredClip iterate.
 std::vector<std::vector<float>> contributions(std::size_t members, std::size_t dimension) {
   std::vector<std::vector<float>> all(members, std::vector<float>(dimension));
   for (std::size_t member = 0; member < members; ++member) {
     crypto::SeededRng rng(member);
-    const float scale = member % 4 == 3 ? -100.0F : 1.0F;
+    const float scale = member % hostile_every == hostile_every - 1 ? -100.0F : 1.0F;
     std::vector<float> noise(4096 + member);  // of a length of its own, so that members differ everywhere
     for (float& value : noise) value = static_cast<float>(rng.unit() - 0.5);
     for (std::size_t i = 0; i < dimension; ++i) all[member][i] = scale * (0.3F + noise[i % noise.size()]);
@@ -34,10 +36,19 @@ Result<void> add_rules(const Options& options, Report& report, std::size_t membe
     double passes;  // over the contributions
     const char* note;
   };
-  // CenteredClip has to see all of them before it knows any weight, and again to weigh them.
-  constexpr std::array subjects = {Subject{"centered_clip", 2, "GB/s of 2 reads"},
-                                   Subject{"mean", 1, "GB/s of 1 read"},
-                                   Subject{"coordinate_median", 1, "GB/s of 1 read"}};
+  // Rules with distances have to see all of them before they know any weight, and again to weigh them; krum
+  // needs but one of them then.
+  constexpr const char* once = "GB/s of 1 read";
+  constexpr const char* twice = "GB/s of 2 reads";
+  constexpr std::array subjects = {Subject{"centered_clip", 2, twice},
+                                   Subject{"mean", 1, once},
+                                   Subject{"coordinate_median", 1, once},
+                                   Subject{"trimmed_mean", 1, once},
+                                   Subject{"geometric_median", 2, twice},
+                                   Subject{"krum", 1, once},
+                                   Subject{"multi_krum", 2, twice},
+                                   Subject{"nnm+trimmed_mean", 2, twice},
+                                   Subject{"bucketing:2+geometric_median", 2, twice}};
   std::vector<std::function<void()>> calls = {[&] {
     for (const auto& view : views) keep(read_all(view));
   }};
@@ -47,7 +58,8 @@ Result<void> add_rules(const Options& options, Report& report, std::size_t membe
       const auto store = [&result](std::size_t begin, std::span<const float> block) {
         std::ranges::copy(block, result.begin() + static_cast<std::ptrdiff_t>(begin));
       };
-      keep(rule->aggregate({parts, weights, {}, training::automatic}, store).converged);
+      keep(rule->aggregate({parts, weights, {}, training::automatic, members / hostile_every}, store)
+               .converged);
     });
   }
   const auto seconds = time_in_turns(options.repeat(5), calls);

@@ -87,7 +87,8 @@ void add_ours(Report& report, const Shape& shape, const std::string& rule, const
     add("all-reduce, Open MPI", seconds, "s", {"Open MPI ring", figure(beside.open_mpi->seconds).median}, {});
   }
   const Figure whole = figure(ours.whole);
-  add("whole", whole, "s", {"floor + hashing", hashed}, is_mean ? std::nullopt : std::optional(1.5));
+  add("whole", whole, "s", {"floor + hashing", hashed},
+      rule == "centered_clip" ? std::optional(1.5) : std::nullopt);
   for (const auto& [phase, taken] : ours.phases) {
     add("phase " + phase, figure(taken), "s", {"whole", whole.median}, {});
   }

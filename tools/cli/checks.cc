@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "node/addresses.h"
+#include "training/aggregation/rule.h"
 
 namespace testudo::tools {
 namespace {
@@ -24,6 +25,7 @@ std::string check_peer_address(const std::string& text) {
 }
 std::string check_peer_id(const std::string& text) { return complaint(node::parse_peer_id(text)); }
 std::string check_run_id(const std::string& text) { return complaint(node::parse_run_id(text)); }
+std::string check_rule(const std::string& text) { return complaint(training::make_rule(text)); }
 
 CLI::Validator finite_range(double least, double greatest) {
   const std::string bounds = fmt::format("[{:g} - {:g}]", least, greatest);

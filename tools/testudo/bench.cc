@@ -6,6 +6,7 @@
 
 #include "tools/bench/suites.h"
 #include "tools/bench/worker.h"
+#include "tools/cli/checks.h"
 #include "tools/testudo/commands.h"
 
 namespace testudo::tools {
@@ -67,8 +68,8 @@ Example:  testudo bench net
       ->check(CLI::Range(1, 1024));
   command->add_option("--members", arguments->options.members, "round: how many members (repeatable)")
       ->check(CLI::Range(2, 16));
-  command->add_option("--rule", arguments->options.rules, "round: mean, centered_clip (repeatable)")
-      ->check(CLI::IsMember({"mean", "centered_clip"}));
+  command->add_option("--rule", arguments->options.rules, "round: an aggregation rule (repeatable)")
+      ->check(check_rule);
   command->add_option("--codec", arguments->options.codecs, "round: int8, fp16, fp32 (repeatable)")
       ->check(CLI::IsMember({"int8", "fp16", "fp32"}));
   // For its own processes, and nobody else.

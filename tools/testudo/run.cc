@@ -16,6 +16,7 @@
 #include "tools/cli/loop.h"
 #include "tools/cli/models.h"
 #include "tools/testudo/commands.h"
+#include "training/aggregation/rule.h"
 #include "training/optimizer/schedule.h"
 
 namespace testudo::tools {
@@ -181,9 +182,9 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
       ->capture_default_str()
       ->group("Training");
 
-  command->add_option("--rule", manifest.rule, "How contributions are averaged")
+  command->add_option("--rule", manifest.rule, "How contributions are averaged: " + training::rule_grammar())
       ->capture_default_str()
-      ->check(CLI::IsMember({"centered_clip", "coordinate_median", "mean"}))
+      ->check(check_rule)
       ->group("Averaging");
   command
       ->add_option("--tau", manifest.tau,

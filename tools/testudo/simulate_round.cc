@@ -11,6 +11,7 @@
 #include "tools/cli/events.h"
 #include "tools/cli/replay.h"
 #include "tools/testudo/commands.h"
+#include "training/aggregation/rule.h"
 #include "training/simulation/round_simulation.h"
 
 namespace testudo::tools {
@@ -238,8 +239,9 @@ Next:     the replay line of a seed that failed, with --trace)",
   option("--founders", a.founders, "Founders")->check(CLI::Range(1, 256));
   option("--rounds", a.rounds, "Rounds")->check(CLI::Range(1, 1'000'000));
   option("--parameters", a.parameters, "Parameters of the model")->check(CLI::Range(1, 100'000'000));
-  option("--rule", a.rule, "How contributions are aggregated")
-      ->check(CLI::IsMember({"centered_clip", "mean", "coordinate_median"}));
+  command->add_option("--rule", a.rule, "How contributions are aggregated: " + training::rule_grammar())
+      ->capture_default_str()
+      ->check(check_rule);
   option("--codec", a.codec, "How they are encoded")->check(CLI::IsMember({"int8", "fp16", "fp32"}));
   option("--latency", a.latency, "Milliseconds, one way between two members")
       ->check(finite_range(0.0, 60'000.0));

@@ -37,6 +37,10 @@ std::vector<double> deviations_from_centre(std::span<const double> gram, std::si
   return deviations;
 }
 
+bool all_finite(std::span<const double> gram) {
+  return std::ranges::all_of(gram, [](double entry) { return std::isfinite(entry); });
+}
+
 bool cancels(std::span<const double> gram, std::span<const double> a, std::span<const double> squares,
              double tau) {
   const std::vector<double> lengths = deviations_from_centre(gram, a.size());
@@ -69,50 +73,31 @@ Aggregate CenteredClip::aggregate(const AggregationInput& input, const BlockSink
   std::vector<double> gram = gram_matrix(input.parts, input.start);
   const std::vector<double> deviations = deviations_from_centre(gram, n);
   const double greatest = *std::ranges::max_element(deviations);
-  for (const double deviation : deviations) {
-    // Differences beyond the range of float: no member's values do that below g_max = 2^126.
-    if (!std::isfinite(deviation)) return {};
-  }
-  Aggregate result;
-  result.tau = input.tau > 0 ? input.tau : automatic_tau(deviations, input.weights);
-  if (!(result.tau > 0)) result.tau = 1;  // automatic, and everybody sent the start: nothing to clip
+  if (!all_finite(gram)) return {};
+  double tau = input.tau > 0 ? input.tau : automatic_tau(deviations, input.weights);
+  if (!(tau > 0)) tau = 1;  // automatic, and everybody sent the start: nothing to clip
 
   double total = 0;
   for (const double weight : input.weights) total += weight;
-  result.stop = options_.relative_stop * total * std::min(result.tau, greatest) + options_.absolute_stop;
-
-  std::span<const float> centre = input.start;
-  std::vector<float> recentred;
-  for (int recentrings = 0;; ++recentrings) {
-    const GramIteration found =
-        iterate_in_gram_space(gram, input.weights, result.tau, result.stop, options_.iteration_cap);
-    result.iterations += found.iterations;
-    result.residual = found.residual;
-    result.converged = found.converged;
-    const bool again = found.recentre && recentrings < greatest_recentrings;
-    if (!found.converged && !again) return result;
-    if (!again) {
-      combine(input.parts, found.coefficients, centre, 1.0, sink);
-      return result;
-    }
-    std::vector<float> value(input.parts.size());
-    combine(input.parts, found.coefficients, centre, 1.0,
-            [&value](std::size_t begin, std::span<const float> block) {
-              std::ranges::copy(block, value.begin() + static_cast<std::ptrdiff_t>(begin));
-            });
-    recentred = std::move(value);
-    centre = recentred;
-    gram = gram_matrix(input.parts, centre);
-  }
+  const double stop = options_.relative_stop * total * std::min(tau, greatest) + options_.absolute_stop;
+  return solve_clipped_sum(input.parts, input.weights,
+                           {.centre = input.start,
+                            .gram = std::move(gram),
+                            .tau = tau,
+                            .stop = stop,
+                            .stop_at_cap = stop,
+                            .iteration_cap = options_.iteration_cap},
+                           sink);
 }
 
 }  // namespace
 
 GramIteration iterate_in_gram_space(std::span<const double> gram, std::span<const double> weights, double tau,
-                                    double stop, std::uint32_t iteration_cap) {
+                                    double stop, std::uint32_t iteration_cap, std::vector<double> first) {
   const std::size_t n = weights.size();
   GramIteration out;
-  out.coefficients.assign(n, 0.0);
+  out.coefficients = std::move(first);
+  out.coefficients.resize(n);
   std::vector<double>& a = out.coefficients;
   std::vector<double> h(n);
   std::vector<double> reweighted(n);
@@ -138,6 +123,39 @@ GramIteration iterate_in_gram_space(std::span<const double> gram, std::span<cons
   }
   out.recentre = cancels(gram, a, squares, tau);
   return out;
+}
+
+Aggregate solve_clipped_sum(const Parts& parts, std::span<const double> weights, ClippedSum problem,
+                            const BlockSink& sink) {
+  Aggregate result{.tau = problem.tau};
+  std::vector<float> recentred;
+  for (int recentrings = 0;; ++recentrings) {
+    if (!all_finite(problem.gram)) {
+      result.converged = false;
+      return result;
+    }
+    const GramIteration found = iterate_in_gram_space(problem.gram, weights, problem.tau, problem.stop,
+                                                      problem.iteration_cap, std::move(problem.first));
+    result.iterations += found.iterations;
+    result.residual = found.residual;
+    result.converged = found.converged || found.residual <= problem.stop_at_cap;
+    result.stop = found.converged ? problem.stop : problem.stop_at_cap;
+    const bool again = found.recentre && recentrings < greatest_recentrings;
+    if (!result.converged && !again) return result;
+    if (!again) {
+      combine(parts, found.coefficients, problem.centre, 1.0, sink);
+      return result;
+    }
+    std::vector<float> value(parts.size());
+    combine(parts, found.coefficients, problem.centre, 1.0,
+            [&value](std::size_t begin, std::span<const float> block) {
+              std::ranges::copy(block, value.begin() + static_cast<std::ptrdiff_t>(begin));
+            });
+    recentred = std::move(value);
+    problem.centre = recentred;
+    problem.gram = gram_matrix(parts, problem.centre);
+    problem.first = {};
+  }
 }
 
 std::unique_ptr<const AggregationRule> make_centered_clip(const RuleOptions& options) {

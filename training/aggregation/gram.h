@@ -6,6 +6,8 @@
 // reproducible.h (4, 2, 1).
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -15,5 +17,13 @@ namespace testudo::training {
 
 // Row-major n × n, symmetric. One pass over the parts. REQUIRES: centre empty or of the parts' size.
 std::vector<double> gram_matrix(const Parts& parts, std::span<const float> centre);
+
+// ‖u_i − u_j‖² = max(0, (G_ii + G_jj) − 2 G_ij): the same bits for (j, i) and wherever in the roster the two
+// are, exactly 0 for equal parts. What is below about 2^-50 (‖u_i‖ + ‖u_j‖)² is noise of the subtraction.
+inline double square_distance(std::span<const double> gram, std::size_t members, std::size_t i,
+                              std::size_t j) {
+  const double sum = gram[i * members + i] + gram[j * members + j];
+  return std::max(0.0, sum - 2 * gram[i * members + j]);
+}
 
 }  // namespace testudo::training

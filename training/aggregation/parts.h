@@ -56,6 +56,23 @@ class EncodedParts final : public Parts {
   std::vector<ByteView> parts_;
 };
 
+// Some of the members, in the order given.
+class SelectedParts final : public Parts {
+ public:
+  // REQUIRES: members of `parts`, which outlives this.
+  SelectedParts(const Parts& parts, std::span<const std::size_t> selected)
+      : parts_(parts), selected_(selected) {}
+  std::size_t members() const override { return selected_.size(); }
+  std::size_t size() const override { return parts_.size(); }
+  const float* read(std::size_t member, std::size_t begin, std::size_t count, float* scratch) const override {
+    return parts_.read(selected_[member], begin, count, scratch);
+  }
+
+ private:
+  const Parts& parts_;
+  std::span<const std::size_t> selected_;
+};
+
 // One block of every member; owns what had to be decoded. The rows are valid until the next read().
 class PartsBlock {
  public:

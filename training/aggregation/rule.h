@@ -8,9 +8,11 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "crypto/base/bytes.h"
 #include "crypto/base/result.h"
 #include "training/aggregation/parts.h"
 
@@ -28,6 +30,10 @@ struct AggregationInput {
   std::span<const double> weights;
   std::span<const float> start;  // the previous round's result for this part, as decoded
   double tau = automatic;        // for this part: part_tau()
+  // How many members may be hostile: what trimmed_mean, krum, multi_krum and nnm leave out. Rules count it as
+  // (members − 1) / 2 where it is more.
+  std::size_t hostile_count = 0;
+  Digest seed{};  // what bucketing permutes by; derived, so that everybody draws the same
 };
 
 // Takes the result, block by block in ascending order.
@@ -37,26 +43,29 @@ struct Aggregate {
   // False: no result, the part is absent this round and nobody is guilty. Also for no contributors at all.
   bool converged = false;
   std::uint32_t iterations = 0;  // reweightings; 0 for rules without iteration
-  double tau = 0;                // the τ used; 0 for rules without one
-  double residual = 0;           // ‖Σ w_i ψ_i‖ at the result, before the result is rounded to float
-  double stop = 0;               // ε_stop: what `residual` had to reach
+  double tau =
+      0;  // the τ used, of geometric_median the ν; 0 for rules without one, and where none was needed
+  double residual = 0;  // ‖Σ w_i ψ_i‖ at the result, before the result is rounded to float
+  double stop = 0;      // ε_stop: what `residual` had to reach
 };
 
 struct RuleOptions {
   // ε_stop = relative_stop · W · min(τ, D) + absolute_stop, W the sum of weights, D the greatest ‖g_i −
   // start‖. Relative, because τ carries the gradient's unit; min with D, because a τ that clips nothing must
-  // not make the stop meaningless.
+  // not make the stop meaningless. geometric_median: relative_stop · W · ν + absolute_stop; a thousand times
+  // that relative part is enough when the cap is reached.
   double relative_stop = 1e-6;
   double absolute_stop = 0;
-  std::uint32_t iteration_cap =
-      10'000;  // 64 members: about 4 µs each, a tenth of a second at most for each of three starts
+  // 64 members: about 4 µs each, a tenth of a second at most for each of three starts.
+  std::uint32_t iteration_cap = 10'000;
 };
 
 class AggregationRule {
  public:
   virtual ~AggregationRule() = default;
-  virtual std::string_view name() const = 0;
-  // Whether the result solves Σ w_i ψ_i = 0, so that the sketch check applies; the others have only audits.
+  virtual std::string_view name() const = 0;  // what make_rule() takes
+  // Whether the result solves Σ w_i ψ_i = 0 of the parts as they were sent, with the τ of the input, so that
+  // the sketch check applies; the others have only audits.
   virtual bool solves_clipped_sum() const = 0;
   // Whether it looks at `start`: others need not keep the previous result.
   virtual bool uses_start() const = 0;
@@ -64,9 +73,13 @@ class AggregationRule {
   virtual Aggregate aggregate(const AggregationInput& input, const BlockSink& sink) const = 0;
 };
 
-// "mean", "coordinate_median", "centered_clip".
+// A rule's name, with wrappers before it, each at most once: "krum", "nnm+krum", "bucketing:2+nnm+krum".
+// invalid_argument says what to write instead.
 Result<std::unique_ptr<const AggregationRule>> make_rule(std::string_view name,
                                                          const RuleOptions& options = {});
+
+// What make_rule() takes, in one line for people.
+std::string rule_grammar();
 
 // τ for a part of part_size out of total values: τ·√(part_size / total). REQUIRES part_size ≤ total, total >
 // 0.

@@ -18,7 +18,7 @@ std::optional<Reduced> ReduceJob::run() const {
     const auto place = encoded_range(codec, MutableByteView(encoded), begin, values.size());
     finite = finite && encode_into(codec, values, place).has_value();
   };
-  const Aggregate aggregate = rules->rule->aggregate({parts, weights, start, tau}, sink);
+  const Aggregate aggregate = rules->rule->aggregate({parts, weights, start, tau, hostile_count, seed}, sink);
   if (!aggregate.converged || !finite) return std::nullopt;
   const Digest hash = crypto::tree_hash(encoded);
   return Reduced{share(std::move(encoded), spare), hash};

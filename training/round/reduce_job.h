@@ -23,6 +23,8 @@ struct ReduceJob {
   PartRange range;
   double tau = 0;                       // of this part; anything for rules without one
   std::vector<Blob> contributions;      // in roster order
+  std::size_t hostile_count = 0;        // F of the roster before the round
+  Digest seed{};                        // aggregation_seed()
   std::shared_ptr<SpareBuffers> spare;  // for the result; may be null
 
   // Nothing when the rule did not converge. CPU-bound. REQUIRES: check_encoded() accepted all contributions.

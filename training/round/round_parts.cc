@@ -161,7 +161,13 @@ Task<void> Round::reduce(Phase phase) {
 
 // Of part j, with the contributions that this member holds.
 ReduceJob Round::reduce_job(std::size_t j) const {
-  ReduceJob job{setup_.rules, setup_.state, ranges_[j], tau_of(j), {}, setup_.spare};
+  ReduceJob job{.rules = setup_.rules,
+                .state = setup_.state,
+                .range = ranges_[j],
+                .tau = tau_of(j),
+                .hostile_count = setup_.roster.greatest_hostile_count(setup_.rules->manifest.hostile_share),
+                .seed = aggregation_seed(setup_.rules->run, setup_.round, setup_.beacon),
+                .spare = setup_.spare};
   for (const PeerId& member : reductions_[j].contributors) {
     const auto held = contributions_.find({PartIndex(static_cast<std::uint32_t>(j)), member});
     if (held != contributions_.end()) job.contributions.push_back(held->second);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/derive.h"
 #include "crypto/hash.h"
 
 namespace testudo::training {
@@ -32,6 +33,10 @@ std::optional<PeerId> next_reducer(const std::vector<PeerId>& order, const std::
     }
   }
   return std::nullopt;
+}
+
+Digest aggregation_seed(const swarm::RunId& run, swarm::RoundNumber round, const Digest& beacon) {
+  return crypto::derive_seed("testudo/aggregation/1", run, round.value(), 0, beacon, ByteView{});
 }
 
 std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase) {

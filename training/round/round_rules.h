@@ -27,6 +27,10 @@ std::optional<swarm::PeerId> next_reducer(const std::vector<swarm::PeerId>& orde
                                           const std::vector<swarm::PeerId>& alive,
                                           const swarm::Roster& roster, const swarm::PeerId& failed);
 
+// What a rule draws from in a round (bucketing). The same for all parts, so that members meet as if the whole
+// vector were one, and for all attempts, like the batches: voiding a round is no way to draw again.
+Digest aggregation_seed(const swarm::RunId& run, swarm::RoundNumber round, const Digest& beacon);
+
 // Greatest payload of a phase, in bytes: answers carry parts, at most all of a contribution; the others are
 // lists.
 std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase);
