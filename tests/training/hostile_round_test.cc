@@ -16,13 +16,13 @@ struct Ending {
   std::uint64_t round = 0;  // of the first removal
 };
 
-SwarmOptions options_of(std::uint64_t seed) {
-  return {.founders = 3, .joiners = 2, .dimension = 200, .rounds = 14, .seed = seed};
+SwarmOptions options_of(std::uint64_t seed, std::string rule = "centered_clip") {
+  return {.founders = 3, .joiners = 2, .dimension = 200, .rounds = 14, .rule = std::move(rule), .seed = seed};
 }
 
 // Runs five members, the last of which tampers, and checks what must hold for the honest.
-Ending run_with(const Behaviour& behaviour, std::uint64_t seed = 1) {
-  SimSwarm swarm(options_of(seed));
+Ending run_with(const Behaviour& behaviour, std::uint64_t seed = 1, std::string rule = "centered_clip") {
+  SimSwarm swarm(options_of(seed, std::move(rule)));
   swarm.member(liar).behaviour = behaviour;
   std::size_t odd_members = 0;
   for (std::size_t i = 0; i < liar; ++i) odd_members += in_other_half(swarm.member(i).host->id()) ? 1 : 0;
@@ -95,6 +95,18 @@ TEST_CASE("who publishes a wrong aggregate is banned in the same round, and its 
   for (const double shift : {0.5, 3.0, 1000.0}) {
     CAPTURE(shift);
     const Ending ending = run_with(wrong_aggregate(CodecKind::int8, shift, from_round));
+    REQUIRE(ending.of_liar.size() == 1);
+    CHECK(ending.of_liar[0].fault == swarm::Fault::wrong_aggregate);
+    CHECK(ending.round == from_round);
+  }
+}
+
+TEST_CASE("with any rule, who says that it has no result is banned when everybody has found it") {
+  for (const std::string rule :
+       {"mean", "coordinate_median", "trimmed_mean", "geometric_median", "krum", "multi_krum",
+        "centered_clip", "nnm+centered_clip", "nnm+krum", "bucketing:2+nnm+trimmed_mean"}) {
+    CAPTURE(rule);
+    const Ending ending = run_with(no_result(from_round), 1, rule);
     REQUIRE(ending.of_liar.size() == 1);
     CHECK(ending.of_liar[0].fault == swarm::Fault::wrong_aggregate);
     CHECK(ending.round == from_round);

@@ -230,7 +230,8 @@ TEST_CASE("a simulated run is a function of its seed, and its faults happen") {
 
 TEST_CASE(
     "every attack that has a name leaves honest members in agreement, and what can be proven is banned") {
-  const std::set<std::string_view> proven = {"equivocate", "wrong_aggregate", "wrong_sketch", "wrong_reveal"};
+  const std::set<std::string_view> proven = {"equivocate", "wrong_aggregate", "no_result", "wrong_sketch",
+                                             "wrong_reveal"};
   for (const AttackName& attack : attack_names()) {
     CAPTURE(attack.name);
     RoundSimulationOptions options = small(2);

@@ -177,6 +177,14 @@ Behaviour wrong_aggregate(CodecKind codec, double shift, std::uint64_t from_roun
           .misconduct = std::make_shared<WrongAggregate>(codec, shift, from_round)};
 }
 
+Behaviour no_result(std::uint64_t from_round) {
+  const auto change = [](ReducePayload& payload) {
+    for (auto& [part, hash] : payload.results) hash = std::nullopt;
+  };
+  return {.name = "no_result",
+          .misconduct = std::make_shared<WrongPayload<ReducePayload, Phase::reduce>>(from_round, change)};
+}
+
 Behaviour wrong_sketch(std::uint64_t from_round) {
   const auto change = [](CheckPayload& payload) {
     for (Deviation& part : payload.parts) {
@@ -202,6 +210,7 @@ const std::vector<AttackName>& attack_names() {
       {"corrupt_parts", "parts with a flipped bit to half of the members"},
       {"mute", "no parts, and no answers to challenges"},
       {"wrong_aggregate", "reduced parts that are shifted by half of their length"},
+      {"no_result", "no reduced parts, as if the rule had not converged"},
       {"wrong_sketch", "reports of deviations that its contribution does not give"},
       {"wrong_reveal", "coins other than the ones committed to"},
       {"withheld_reveal", "no coins, once the others can be seen"},
@@ -223,6 +232,7 @@ Result<Behaviour> make_attack(std::string_view name, const AttackSetup& setup) {
   if (name == "corrupt_parts") return corrupt_parts();
   if (name == "mute") return mute(setup.from_round);
   if (name == "wrong_aggregate") return wrong_aggregate(setup.codec, 0.5, setup.from_round);
+  if (name == "no_result") return no_result(setup.from_round);
   if (name == "wrong_sketch") return wrong_sketch(setup.from_round);
   if (name == "wrong_reveal") return wrong_reveal(setup.from_round);
   if (name == "withheld_reveal") return silent_in(Phase::reveal, true, setup.from_round);

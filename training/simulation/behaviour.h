@@ -63,6 +63,8 @@ Behaviour mixture(std::uint64_t seed, std::uint64_t from_round);
 
 // A part that it reduces, shifted: every value by so many times the part's root mean square.
 Behaviour wrong_aggregate(CodecKind codec, double shift, std::uint64_t from_round);
+// No part that it reduces: it says that the rule did not converge.
+Behaviour no_result(std::uint64_t from_round);
 // Sketches and norms that its contribution does not give.
 Behaviour wrong_sketch(std::uint64_t from_round);
 // A coin other than the one that it committed to.
