@@ -81,22 +81,26 @@ bool is_power_of_two(double value) {
 
 }  // namespace
 
+void combine_rows(const float* const* rows, std::span<const double> coefficients, const float* base,
+                  double divisor, std::span<float> out) {
+  const bool exact = is_power_of_two(divisor);
+  const Sum sum{rows, coefficients.data(), coefficients.size(), base, exact ? 1 / divisor : divisor};
+  if (exact) {
+    run_widest<combine_block<true>>(&sum, out.data(), out.size());
+  } else {
+    run_widest<combine_block<false>>(&sum, out.data(), out.size());
+  }
+}
+
 void combine(const Parts& parts, std::span<const double> coefficients, std::span<const float> base,
              double divisor, const BlockSink& sink) {
   const ScopedFloatEnvironment environment;
   PartsBlock block(parts);
   std::vector<float> out(Parts::block);
-  const bool exact = is_power_of_two(divisor);
-  Sum sum{block.rows(), coefficients.data(), parts.members(), nullptr, exact ? 1 / divisor : divisor};
   for (std::size_t begin = 0; begin < parts.size(); begin += Parts::block) {
-    const std::size_t size = block.read(begin);
-    if (!base.empty()) sum.base = base.data() + begin;
-    if (exact) {
-      run_widest<combine_block<true>>(static_cast<const Sum*>(&sum), out.data(), size);
-    } else {
-      run_widest<combine_block<false>>(static_cast<const Sum*>(&sum), out.data(), size);
-    }
-    sink(begin, std::span(out).first(size));
+    const auto values = std::span(out).first(block.read(begin));
+    combine_rows(block.rows(), coefficients, base.empty() ? nullptr : base.data() + begin, divisor, values);
+    sink(begin, values);
   }
 }
 

@@ -13,4 +13,9 @@ namespace testudo::training {
 void combine(const Parts& parts, std::span<const double> coefficients, std::span<const float> base,
              double divisor, const BlockSink& sink);
 
+// The same over rows as they lie in memory, a row a coefficient. base may be null. REQUIRES: rows and base as
+// long as `out`. Sets no float environment: the caller does.
+void combine_rows(const float* const* rows, std::span<const double> coefficients, const float* base,
+                  double divisor, std::span<float> out);
+
 }  // namespace testudo::training

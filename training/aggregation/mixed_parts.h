@@ -1,9 +1,8 @@
 // Parts whose rows are weighted means of other parts' rows: what a wrapper hands to the rule behind it.
 // Mixed block by block as they are read, never as a whole.
 //
-// Written order of a value: the members of the mixture in roster order, weight times value, into one double;
-// the quotient by the sum of these weights in the same order; one rounding to float. A result of −0 becomes
-// +0.
+// Written order of a value: that of combine.h without a base, the members of the mixture in roster order, the
+// coefficients their weights, the divisor the sum of these in the same order.
 // Threads: none but one; read() keeps the block it read last. Owner: one call of aggregate().
 #pragma once
 
