@@ -1,5 +1,5 @@
-// Peers that do not keep to the rules, on loopback beside the host that they trouble: what the tests of hostile
-// peers and of limits share. Loop thread only.
+// Peers that do not keep to the rules, on loopback beside the host that they trouble: what the tests of
+// hostile peers and of limits share. Loop thread only.
 #pragma once
 
 #include <string>
