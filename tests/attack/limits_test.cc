@@ -1,5 +1,5 @@
-// Limits that only peers with addresses of their own meet, or peers that do not read: a host in this process, in
-// a network of its own, and blocking sockets against it.
+// Limits that only peers with addresses of their own meet, or peers that do not read: a host in this process,
+// in a network of its own, and blocking sockets against it.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include "tests/attack/private_network.h"
 #include "tests/attack/raw_peer.h"
@@ -45,7 +45,8 @@ class Scene {
   std::uint64_t refusals(Limit limit) { return host->guard().refusals(limit); }
   std::size_t established() { return host->statistics().inbound; }
   bool said(std::string_view text) {
-    return std::ranges::any_of(events, [&](const auto& line) { return line.find(text) != std::string::npos; });
+    return std::ranges::any_of(events,
+                               [&](const auto& line) { return line.find(text) != std::string::npos; });
   }
 
   LibuvScheduler scheduler;
@@ -121,8 +122,8 @@ NetworkHostOptions refuses_streams() {
   return options;
 }
 
-// Opens streams and reads nothing, until `enough`; false when the kernel could have taken it all. `after_each`
-// runs between frames.
+// Opens streams and reads nothing, until `enough`; false when the kernel could have taken it all.
+// `after_each` runs between frames.
 bool make_it_owe(
     Scene& scene, RawPeer& peer, const std::function<bool()>& enough,
     const std::function<void()>& after_each = [] {}) {
