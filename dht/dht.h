@@ -53,7 +53,8 @@ class Dht {
   Dht& operator=(const Dht&) = delete;
 
   // Dials the given peers, finds its own neighbourhood and fills its table; then keeps it fresh. An error
-  // when peers were given and none could be reached (it may be called again). With none, this is the first.
+  // when peers were given and none could be reached or answered (it may be called again). With none, this is
+  // the first.
   Task<Result<void>> bootstrap(std::vector<PeerAddress> peers);
 
   // The namespace is the prefix of its keys, as "/testudo/run/".
@@ -81,9 +82,6 @@ class Dht {
   Task<Result<std::vector<RunEntry>>> run_entries(Digest run_id);
   // Announces now and every third of the ttl, until it is destroyed.
   Task<void> keep_announced(Digest run_id, std::function<Bytes()> payload, Duration ttl);
-
-  // Looks around in every bucket. bootstrap() starts it periodically.
-  Task<void> refresh();
 
   const RoutingTable& table() const { return table_; }
   const RecordStore& records() const { return records_; }
@@ -114,6 +112,10 @@ class Dht {
   struct Dials;
   Task<void> dial_bootstrap_peer(PeerAddress peer, std::shared_ptr<Dials> dials);
   Task<void> dial_bootstrap_peers();
+  // Looks itself up; whether anybody answered.
+  Task<bool> find_neighbours();
+  // Looks up a random place in every bucket.
+  Task<void> look_around();
   Task<void> refresh_periodically();
 
   // server side (server.cc)

@@ -1,6 +1,7 @@
 #include "dht/routing_table.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace testudo::dht {
 
@@ -27,6 +28,37 @@ bool RoutingTable::within_quota(const Bucket& bucket, const std::string& subnet)
   auto in_table = per_subnet_.find(subnet);
   return static_cast<std::size_t>(in_bucket) < options_.max_per_subnet &&
          (in_table == per_subnet_.end() || in_table->second < options_.max_per_subnet * table_quota_factor);
+}
+
+std::size_t RoutingTable::part_of(const Place& place) const {
+  const auto bits = static_cast<std::size_t>(std::bit_width(std::max<std::size_t>(options_.k, 1)) - 1);
+  const std::size_t first = bucket_of(place) + 1;  // the bits up to here are those of the bucket
+  std::size_t part = 0;
+  for (std::size_t i = first; i < std::min(first + bits, 8 * place.size()); ++i) {
+    part = 2 * part + (place[i / 8] >> (7 - i % 8) & 1U);
+  }
+  return part;
+}
+
+std::vector<RoutingTable::Entry>::iterator RoutingTable::superfluous(Bucket& bucket,
+                                                                     const Entry& newcomer) const {
+  std::map<std::size_t, std::size_t> sizes;
+  for (const Entry& entry : bucket.entries) ++sizes[part_of(entry.place)];
+  auto victim = bucket.entries.end();
+  if (sizes.contains(part_of(newcomer.place))) return victim;
+  std::size_t most = 1;
+  for (auto it = bucket.entries.begin(); it != bucket.entries.end(); ++it) {
+    const std::size_t size = sizes.at(part_of(it->place));
+    if (size < 2 || size < most || (it->verified && !newcomer.verified)) continue;
+    // The oldest of its part stays, verified or not.
+    const auto older = std::any_of(bucket.entries.begin(), it, [&](const Entry& other) {
+      return part_of(other.place) == part_of(it->place);
+    });
+    if (!older) continue;
+    most = size;
+    victim = it;
+  }
+  return victim;
 }
 
 void RoutingTable::insert(Bucket& bucket, Entry entry) {
@@ -58,11 +90,12 @@ bool RoutingTable::seen(const PeerId& peer, const std::string& subnet, bool veri
     std::erase_if(bucket.replacements, [&](const Entry& other) { return other.id == peer; });
     return true;
   }
-  // Rule 3: whoever failed goes first; rule 4: then the unverified give way.
+  // Rule 3: whoever failed goes first; rule 4: then the unverified give way; rule 2: then the superfluous.
   auto victim = std::ranges::find_if(bucket.entries, [](const Entry& other) { return other.failures > 0; });
   if (victim == bucket.entries.end() && verified) {
     victim = std::ranges::find_if(bucket.entries, [](const Entry& other) { return !other.verified; });
   }
+  if (victim == bucket.entries.end()) victim = superfluous(bucket, entry);
   if (victim != bucket.entries.end()) {
     erase(bucket, static_cast<std::size_t>(victim - bucket.entries.begin()));
     insert(bucket, std::move(entry));

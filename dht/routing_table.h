@@ -2,7 +2,10 @@
 //
 // 1. A bucket holds k peers. Near places have sparse buckets, so a node knows its own neighbourhood whole.
 // 2. A peer that lived long is likely to live on: a full bucket keeps what it has, and a newcomer waits in
-//    its list of replacements. So nobody flushes the table with fresh identities.
+//    its list of replacements. So nobody flushes the table with fresh identities. One thing is better than
+//    old: a bucket's range is cut into parts, and a newcomer from a part without anybody takes the place of
+//    the youngest in the fullest part. Else the same old peers would stand in everybody's table, whose
+//    answers then say nothing new, and lookups take a hop more. A part's oldest is never displaced.
 // 3. A peer that fails twice in a row leaves, or at once if a replacement waits.
 // 4. A verified peer (it proved the cost of its identity) takes the place of an unverified one in a full
 //    bucket, never the other way round.
@@ -59,11 +62,15 @@ class RoutingTable {
     unsigned failures = 0;
   };
   struct Bucket {
-    std::vector<Entry> entries;
+    std::vector<Entry> entries;      // oldest first
     std::deque<Entry> replacements;  // newest last
   };
   Bucket* bucket_for(const Place& place);
   bool within_quota(const Bucket& bucket, const std::string& subnet) const;
+  // The part of the bucket's range in which the place is.
+  std::size_t part_of(const Place& place) const;
+  // Who gives way to somebody from a part without anybody; `end` if nobody does.
+  std::vector<Entry>::iterator superfluous(Bucket& bucket, const Entry& newcomer) const;
   void insert(Bucket& bucket, Entry entry);
   void erase(Bucket& bucket, std::size_t index);
 

@@ -8,6 +8,16 @@
 
 namespace testudo::dht {
 
+namespace {
+constexpr unsigned most_own_lookups = 3;  // of a newcomer; each ends after a request's timeout
+
+std::string names_of(const std::vector<PeerAddress>& peers) {
+  std::string names;
+  for (const auto& peer : peers) names += " " + peer.id.to_text();
+  return names;
+}
+}  // namespace
+
 struct Dht::Walk {
   Walk(net::Scheduler& scheduler, Lookup state, Message message, OnAnswer callback)
       : lookup(std::move(state)),
@@ -182,9 +192,7 @@ Task<Result<void>> Dht::bootstrap(std::vector<PeerAddress> peers) {
   co_await dial_bootstrap_peers();
   const bool any = std::ranges::any_of(peers, [&](const auto& peer) { return host_.is_connected(peer.id); });
   if (!peers.empty() && !any) {
-    std::string names;
-    for (const auto& peer : peers) names += " " + peer.id.to_text();
-    co_return fail(ErrorCode::unreachable, "no bootstrap peer could be reached:" + names);
+    co_return fail(ErrorCode::unreachable, "no bootstrap peer could be reached:" + names_of(peers));
   }
   // Identify may come a moment after the connection; without it nobody counts as a server.
   const TimePoint patience = scheduler_.now() + options_.request_timeout;
@@ -195,14 +203,26 @@ Task<Result<void>> Dht::bootstrap(std::vector<PeerAddress> peers) {
   if (any && table_.size() == 0) {
     co_return fail(ErrorCode::refused, "no bootstrap peer serves " + options_.protocol);
   }
-  co_await refresh();
+  // Everything else stands on this one lookup, and its first step on what one peer answers: whoever is not
+  // answered knows no neighbours, and they do not know it.
+  bool answered = co_await find_neighbours();
+  for (unsigned lookups = 1; any && !answered && lookups < most_own_lookups; ++lookups) {
+    for (const auto& peer : peers) consider(peer.id);  // one that failed may have left the table
+    answered = co_await find_neighbours();
+  }
+  if (any && !answered) co_return fail(ErrorCode::timeout, "no bootstrap peer answered:" + names_of(peers));
+  co_await look_around();
   if (!std::exchange(refreshing_, true)) background_.spawn(refresh_periodically());
   co_return Result<void>{};
 }
 
-Task<void> Dht::refresh() {
-  if (table_.size() == 0) co_return;
+Task<bool> Dht::find_neighbours() {
+  if (table_.size() == 0) co_return false;
   auto neighbours = co_await walk(MessageType::find_node, host_.id().to_multihash(), 1, {});
+  co_return !neighbours.empty();
+}
+
+Task<void> Dht::look_around() {
   // A key is hashed by who answers, so a key in a wanted bucket is found by trying; beyond these buckets the
   // lookup of ourselves has seen everybody.
   constexpr std::size_t max_bucket = 12;
@@ -216,7 +236,6 @@ Task<void> Dht::refresh() {
     auto found = co_await walk(MessageType::find_node, std::move(key), 1, {});
     (void)found;
   }
-  (void)neighbours;
 }
 
 Task<void> Dht::refresh_periodically() {
@@ -228,7 +247,9 @@ Task<void> Dht::refresh_periodically() {
     // Two halves of a network that was cut forget each other; what they still have in common is where they
     // began. So everybody returns there, and the halves grow together again.
     co_await dial_bootstrap_peers();
-    co_await refresh();
+    auto answered = co_await find_neighbours();
+    (void)answered;
+    co_await look_around();
   }
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "dht/simulation/full_tables.h"
@@ -15,9 +17,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t in_flight = 32;       // operations at a time
+constexpr std::size_t most_tries = 1000;    // to draw a node that has not been drawn yet
 constexpr net::Duration patience = 10min;   // for one operation: beyond every timeout of a lookup
 constexpr double greatest_hops = 1.1;       // times those of full tables
 constexpr double hops_with_churn = 1.5;     // tables are behind what lives
+constexpr double chance = 2;                // standard errors: what a mean of so few lookups may be off by
 constexpr double nearest_with_churn = 0.9;  // some of the k nearest have just come or gone
 constexpr double newest_with_churn = 0.95;  // all holders of a value may be away
 constexpr std::size_t value_bytes = 100;
@@ -39,6 +43,19 @@ net::SimHostOptions host_options(const DhtSimulationOptions& options) {
 
 std::string share_text(std::size_t part, std::size_t whole) {
   return std::to_string(part) + " of " + std::to_string(whole);
+}
+
+double mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+// Of the mean; nothing is known of a single value.
+double standard_error(const std::vector<double>& values) {
+  if (values.size() < 2) return std::numeric_limits<double>::infinity();
+  double squares = 0;
+  for (const double value : values) squares += (value - mean(values)) * (value - mean(values));
+  const auto count = static_cast<double>(values.size());
+  return std::sqrt(squares / (count - 1) / count);
 }
 
 class Simulation {
@@ -118,11 +135,12 @@ class Simulation {
   // Runs until fewer than `count` operations are under way, and at least until `earliest`.
   void wait(std::size_t count, net::TimePoint earliest, const std::string& phase, std::size_t done,
             std::size_t total) {
+    if (stuck_) return;
     const net::TimePoint limit = std::max(now(), earliest) + patience;
     while (operations_.size() >= count || now() < earliest) {
       if (now() >= limit) {
         broken("ends", phase + ": an operation does not end");
-        operations_.clear();
+        stuck_ = true;
         return;
       }
       net::TimePoint next = std::min(limit, now() + 1s);
@@ -140,7 +158,7 @@ class Simulation {
   template <typename Start>
   void each(const std::string& phase, std::size_t total, Start start) {
     const net::Duration step = total > 0 ? options_.spread / (3 * static_cast<long>(total)) : net::Duration{};
-    for (std::size_t i = 0; i < total; ++i) {
+    for (std::size_t i = 0; i < total && !stuck_; ++i) {
       start(i);
       wait(in_flight, now() + step, phase, i + 1, total);
     }
@@ -155,7 +173,7 @@ class Simulation {
     network_.tasks(0).spawn(join_one(0, begin(0)));
     wait(1, now(), "joining", 1, options_.nodes);
     // Many at once, but never more than are there already.
-    while (network_.size() < options_.nodes) {
+    while (network_.size() < options_.nodes && !stuck_) {
       const std::size_t before = network_.size();
       const std::size_t batch =
           std::min({before, options_.nodes - before, std::max<std::size_t>(50, options_.nodes / 50)});
@@ -240,49 +258,58 @@ class Simulation {
   }
 
   void look() {
-    std::size_t found = 0;
-    std::size_t wanted = 0;
-    std::uint64_t hops = 0;
-    std::uint64_t ideal = 0;
+    Looked looked;
     std::set<std::size_t> used;  // one lookup a node, so that its count of hops is that lookup's
     each("looking", std::min(options_.lookups, options_.nodes / 2), [&](std::size_t) {
+      // Among few that live there may be none.
+      std::size_t tries = most_tries;
       std::size_t node = network_.pick();
-      while (used.contains(node)) node = network_.pick();
-      used.insert(node);
+      while (used.contains(node) && --tries > 0) node = network_.pick();
+      if (!used.insert(node).second) return;
       Bytes key(32);
       rng_.fill(key);
-      network_.tasks(node).spawn(look_one(node, begin(node), std::move(key), found, wanted, hops, ideal));
+      network_.tasks(node).spawn(look_one(node, begin(node), std::move(key), looked));
     });
-    if (report_.lookups == 0) return;
+    report_.lookups = looked.hops.size();
+    if (looked.hops.empty()) return;
     const bool churn = options_.kills_per_minute > 0;
-    report_.nearest = wanted > 0 ? static_cast<double>(found) / static_cast<double>(wanted) : 1;
-    report_.hops = static_cast<double>(hops) / static_cast<double>(report_.lookups);
-    report_.full_table_hops = static_cast<double>(ideal) / static_cast<double>(report_.lookups);
+    report_.nearest =
+        looked.wanted > 0 ? static_cast<double>(looked.found) / static_cast<double>(looked.wanted) : 1;
+    report_.hops = mean(looked.hops);
+    report_.full_table_hops = mean(looked.ideal);
     if (report_.nearest < (churn ? nearest_with_churn : 1)) {
-      broken("nearest", share_text(found, wanted) + " of those that are nearest were found");
+      broken("nearest", share_text(looked.found, looked.wanted) + " of those that are nearest were found");
     }
-    if (report_.hops > (churn ? hops_with_churn : greatest_hops) * report_.full_table_hops) {
+    std::vector<double> excess;
+    for (std::size_t i = 0; i < looked.hops.size(); ++i) {
+      excess.push_back(looked.hops[i] - (churn ? hops_with_churn : greatest_hops) * looked.ideal[i]);
+    }
+    if (mean(excess) > chance * standard_error(excess)) {
       broken("hops", std::to_string(report_.hops) + " a lookup, with full tables " +
                          std::to_string(report_.full_table_hops));
     }
   }
-  Task<void> look_one(std::size_t node, std::uint64_t operation, Bytes key, std::size_t& found,
-                      std::size_t& wanted, std::uint64_t& hops, std::uint64_t& ideal) {
+  struct Looked {
+    std::size_t found = 0;
+    std::size_t wanted = 0;
+    std::vector<double> hops;   // of each lookup
+    std::vector<double> ideal;  // of the same ones with full tables
+  };
+  Task<void> look_one(std::size_t node, std::uint64_t operation, Bytes key, Looked& looked) {
     Dht& dht = network_.node(node);
     const Dht::Statistics before = dht.statistics();
     auto closest = co_await dht.find_closest(key);
     const Dht::Statistics& after = dht.statistics();
     operations_.erase(operation);
     if (after.lookups != before.lookups + 1) co_return;  // it refreshed meanwhile
-    ++report_.lookups;
     const PeerId& asker = network_.host(node).id();
     const FullTables& truth = full_tables();
     for (const PeerId& peer : truth.nearest(place_of(key), RoutingTable::Options{}.k, asker)) {
-      ++wanted;
-      if (std::ranges::find(closest, peer, &PeerAddress::id) != closest.end()) ++found;
+      ++looked.wanted;
+      if (std::ranges::find(closest, peer, &PeerAddress::id) != closest.end()) ++looked.found;
     }
-    hops += after.hops - before.hops;
-    ideal += truth.hops(asker, place_of(key), DhtOptions{}.alpha);
+    looked.hops.push_back(static_cast<double>(after.hops - before.hops));
+    looked.ideal.push_back(static_cast<double>(truth.hops(asker, place_of(key), DhtOptions{}.alpha)));
   }
   const FullTables& full_tables() {
     if (!truth_) {
@@ -326,6 +353,7 @@ class Simulation {
   std::multimap<net::TimePoint, std::size_t> faults_;  // whom to start again; nobody: whom to kill is drawn
   std::map<std::uint64_t, Operation> operations_;
   std::uint64_t next_operation_ = 0;
+  bool stuck_ = false;  // one does not end: nothing more is begun
   std::vector<Value> values_;
   std::optional<FullTables> truth_;  // of those that live now
 };

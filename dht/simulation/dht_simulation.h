@@ -6,7 +6,8 @@
 //   stored    every value is taken by somebody
 //   newest    a reader gets the newest value, not an older one, and not nothing
 //   nearest   a lookup for a place finds the k nearest of all live nodes
-//   hops      lookups take at most 1.1 times the hops of the same lookups with full tables
+//   hops      on average lookups take at most 1.1 times the hops of the same lookups with full tables; two
+//             standard errors of that average more are chance
 //   sane      every routing table keeps its rules, and every table and store its bounds
 #pragma once
 

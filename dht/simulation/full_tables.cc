@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <numeric>
+
+#include "crypto/rng.h"
 
 namespace testudo::dht {
 
@@ -63,12 +66,17 @@ std::vector<PeerAddress> FullTables::answer(const Place& of, const PeerId& asker
     const auto begin = std::ranges::lower_bound(all_, first, {}, &Entry::first);
     const auto end = std::partition_point(
         begin, all_.end(), [&](const Entry& entry) { return common_prefix(entry.first, first) >= bits; });
-    const auto size = static_cast<std::size_t>(end - begin);
-    // Of more than k any k are as good: evenly spread ones, others for every node.
-    const std::size_t chosen = std::min(size, k_);
-    const std::size_t offset = size > k_ ? (of[0] * 256U + of[1]) % size : 0;
-    for (std::size_t j = 0; j < chosen; ++j) {
-      const auto& [place, peer] = begin[static_cast<std::ptrdiff_t>((offset + j * size / chosen) % size)];
+    // Of more than k any k are as good: drawn, others for every node.
+    std::vector<std::size_t> chosen(static_cast<std::size_t>(end - begin));
+    std::iota(chosen.begin(), chosen.end(), std::size_t{0});
+    if (chosen.size() > k_) {
+      crypto::Hasher seed("testudo/simulation/full tables");
+      crypto::SeededRng rng(seed.bytes(of).integer(bits).finish());
+      for (std::size_t j = 0; j < k_; ++j) std::swap(chosen[j], chosen[j + rng.below(chosen.size() - j)]);
+      chosen.resize(k_);
+    }
+    for (const std::size_t j : chosen) {
+      const auto& [place, peer] = begin[static_cast<std::ptrdiff_t>(j)];
       if (peer != asker) table.emplace_back(distance(place, target), peer);
     }
   }

@@ -1,6 +1,7 @@
-// FullTables: what a network would know if every routing table held k peers of every bucket that has as many,
-// and nobody lost anything: what the hops of real lookups are measured against, and who really is nearest to
-// a place. Built from the list of all live nodes; it sends nothing. Loop thread only.
+// FullTables: what a network would know if every routing table held k peers of every bucket that has as many
+// (random ones: Kademlia leaves open which), and nobody lost anything: what the hops of real lookups are
+// measured against, and who really is nearest to a place. Built from the list of all live nodes; it sends
+// nothing. Loop thread only.
 #pragma once
 
 #include <utility>

@@ -148,6 +148,41 @@ TEST_CASE("bootstrapping from nobody reachable says who was tried") {
   CHECK(swarm.run(late.bootstrap({swarm.host(0).peer_address()})).has_value());
 }
 
+TEST_CASE("a newcomer whose first question is lost asks again, until its neighbours know it") {
+  SwarmOfNodes swarm(14);
+  swarm.join(200);
+  Dht& late = swarm.add();
+  const std::size_t index = swarm.size() - 1;
+  auto& network = swarm.network();
+  net::Timer lost = swarm.scheduler().after(140ms, [&] {  // it has asked, and has no answer yet
+    CHECK(swarm.host(index).is_connected(swarm.host(0).id()));
+    CHECK(late.statistics().requests == 1);
+    network.partition({{&swarm.host(index)}}, net::SimNetwork::Across::stalls);
+  });
+  net::Timer found = swarm.scheduler().after(15s, [&] { network.heal(); });
+  CHECK(swarm.run(late.bootstrap({swarm.host(0).peer_address()})).has_value());
+  CHECK(late.statistics().failed_requests > 0);
+  const Bytes key = swarm.host(index).id().to_multihash();
+  for (std::size_t i = 1; i < 200; i += 20) {
+    const auto closest = swarm.run(swarm.node(i).find_closest(key));
+    REQUIRE_FALSE(closest.empty());
+    CHECK(closest.front().id == swarm.host(index).id());
+  }
+}
+
+TEST_CASE("a bootstrap peer that accepts connections and answers nothing is no way in, and is named") {
+  SwarmOfNodes swarm(15);
+  swarm.join(2);
+  swarm.host(1).set_handler("/testudo/kad/1.0.0", [&swarm](std::unique_ptr<net::Stream> stream) {
+    return misbehave(std::move(stream), 2, swarm.scheduler());
+  });
+  Dht& late = swarm.add();
+  const auto joined = swarm.run(late.bootstrap({swarm.host(1).peer_address()}));
+  REQUIRE_FALSE(joined.has_value());
+  CHECK(joined.error().code == ErrorCode::timeout);
+  CHECK(joined.error().message.find(swarm.host(1).id().to_text()) != std::string::npos);
+}
+
 TEST_CASE("clients read and write but stand in nobody's table") {
   SwarmOfNodes swarm(6);
   swarm.join(20);

@@ -19,11 +19,8 @@ PeerId random_peer(crypto::Rng& rng) {
 TEST_CASE("the table keeps k peers a bucket, and the nearest come nearest first") {
   crypto::SeededRng rng(1);
   RoutingTable table(random_peer(rng), {});
-  std::vector<PeerId> peers;
-  for (int i = 0; i < 5000; ++i) {
-    const PeerId peer = random_peer(rng);
-    if (table.seen(peer, "", false)) peers.push_back(peer);
-  }
+  for (int i = 0; i < 5000; ++i) (void)table.seen(random_peer(rng), "", false);
+  std::vector<PeerId> peers = table.peers();
   CHECK(table.is_sane());
   CHECK(table.size() == peers.size());
   CHECK(table.size() > 150);
@@ -51,6 +48,54 @@ TEST_CASE("old peers stay when new ones come, and a replacement follows a failur
   CHECK_FALSE(table.contains(inside[0]));
   CHECK(table.size() == 3);
   CHECK(table.is_sane());
+}
+
+TEST_CASE("a full bucket takes a newcomer from where it has nobody, and every part keeps its oldest") {
+  crypto::SeededRng rng(6);
+  const PeerId self = random_peer(rng);
+  const auto part = [](const PeerId& peer) { return place_of(peer)[0] >> 3 & 15; };  // behind the first bit
+  const auto far_peer = [&](const auto& fits) {
+    while (true) {
+      const PeerId peer = random_peer(rng);
+      if (common_prefix(place_of(peer), place_of(self)) == 0 && fits(part(peer))) return peer;
+    }
+  };
+  RoutingTable table(self, {.k = 16});
+  std::vector<PeerId> crowd;  // all in one of the sixteen parts
+  while (crowd.size() < 16) crowd.push_back(far_peer([](int of) { return of == 3; }));
+  for (const PeerId& peer : crowd) CHECK(table.seen(peer, "", false));
+  CHECK_FALSE(table.seen(far_peer([](int of) { return of == 3; }), "", false));
+  std::vector<PeerId> spread;
+  for (int of = 0; of < 16; ++of) {
+    if (of == 3) continue;
+    spread.push_back(far_peer([of](int other) { return other == of; }));
+    CHECK(table.seen(spread.back(), "", false));
+    // The youngest of the crowd went.
+    CHECK_FALSE(table.contains(crowd[16 - spread.size()]));
+    CHECK(table.size() == 16);
+  }
+  // From now on nobody gets in, however many come: whoever floods the table displaces nobody.
+  for (int i = 0; i < 500; ++i) CHECK_FALSE(table.seen(far_peer([](int) { return true; }), "", false));
+  CHECK(table.contains(crowd[0]));
+  for (const PeerId& peer : spread) CHECK(table.contains(peer));
+  CHECK(table.is_sane());
+}
+
+TEST_CASE("an unverified newcomer displaces nobody who is verified, wherever it comes from") {
+  crypto::SeededRng rng(7);
+  const PeerId self = random_peer(rng);
+  RoutingTable table(self, {.k = 2});
+  const auto half = [](const PeerId& peer) { return place_of(peer)[0] >> 6 & 1; };  // behind the first bit
+  const auto far_peer = [&](int in) {
+    while (true) {
+      const PeerId peer = random_peer(rng);
+      if (common_prefix(place_of(peer), place_of(self)) == 0 && half(peer) == in) return peer;
+    }
+  };
+  CHECK(table.seen(far_peer(0), "", true));
+  CHECK(table.seen(far_peer(0), "", true));
+  CHECK_FALSE(table.seen(far_peer(1), "", false));
+  CHECK(table.seen(far_peer(1), "", true));
 }
 
 TEST_CASE("verified peers take the places of unverified ones, never the other way round") {

@@ -39,6 +39,9 @@ TEST_CASE("full tables know who is nearest, and lead there in about log n steps"
     hops += one;
   }
   CHECK(hops > 50);  // a table of 2,000 nodes does not hold them all
+  // Of the k peers in an answer the nearest is log2(k) bits nearer, until k are left: 1 + log_k(n / k) steps,
+  // which are fewer than 3.
+  CHECK(hops <= 50 * 3);
   // Whoever knows everybody asks the nearest themselves.
   const auto few = make_peers(15);
   CHECK(FullTables(few, 20).hops(few[0], target, 3) == 1);
