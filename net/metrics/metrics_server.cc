@@ -74,6 +74,11 @@ struct MetricsServer::Client {
   std::size_t sent = 0;
 };
 
+Result<void> MetricsServer::check_address(const std::string& address) {
+  TRY_VOID(parse(address));
+  return {};
+}
+
 Result<std::unique_ptr<MetricsServer>> MetricsServer::start(const std::string& address) {
   TRY(SocketAddress bound, parse(address));
   const int listener = socket(bound.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -17,6 +17,8 @@ class MetricsServer {
  public:
   // `address` as 127.0.0.1:9464 or [::1]:9464; port 0: any free one. Errors name it and the cause.
   static Result<std::unique_ptr<MetricsServer>> start(const std::string& address);
+  // Whether it is written like that.
+  static Result<void> check_address(const std::string& address);
   ~MetricsServer();
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;

@@ -33,7 +33,7 @@ std::vector<std::string> arguments_of(const std::string& replay) {
 
 TEST_SUITE_BEGIN("simulate");
 
-TEST_CASE("simulate: help teaches, wrong usage exits 2, options that contradict one another exit 1") {
+TEST_CASE("simulate: help teaches, wrong usage and options that contradict one another exit 2") {
   ProcessTest test;
   for (const char* what : {"round", "dht"}) {
     const auto help = test.run({"simulate", what, "--help"});
@@ -48,9 +48,12 @@ TEST_CASE("simulate: help teaches, wrong usage exits 2, options that contradict 
   CHECK(test.run({"simulate", "round", "--loss", "2"})->exit_code() == 2);
   CHECK(test.run({"simulate", "round", "--seed", "1", "--seeds", "2"})->exit_code() == 2);
   CHECK(test.run({"simulate", "dht", "--nodes", "1"})->exit_code() == 2);
-  CHECK(test.run({"simulate", "round", "--seeds", "5..2"})->exit_code() == 1);
-  CHECK(test.run({"simulate", "round", "--members", "3", "--founders", "4"})->exit_code() == 1);
-  CHECK(test.run({"simulate", "round", "--members", "3", "--hostile", "1"})->exit_code() == 1);
+  CHECK(test.run({"simulate", "round", "--seeds", "5..2"})->exit_code() == 2);
+  CHECK(test.run({"simulate", "round", "--members", "3", "--founders", "4"})->exit_code() == 2);
+  CHECK(test.run({"simulate", "round", "--members", "3", "--hostile", "1"})->exit_code() == 2);
+  const auto endless = test.run({"simulate", "dht", "--churn", "1000000"});
+  CHECK(endless->exit_code() == 2);
+  CHECK(endless->errors().starts_with("testudo: --churn: "));
 }
 
 TEST_CASE("simulate: the same options print the same bytes, other seeds others") {

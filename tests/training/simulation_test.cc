@@ -176,9 +176,14 @@ TEST_CASE("checkers catch queues beyond their bounds, members that end early, an
   early.checker.ended(1, fail(ErrorCode::corrupt, "a broken ledger"));
   CHECK(early.broken() == "no_early_end");
 
+  Checked dead;
+  dead.checker.killed(0, net::TimePoint{});
+  dead.checker.finished({0, 10, 10}, net::TimePoint{} + 1h);
+  CHECK(dead.broken() == "last_round");
+  CHECK(to_text(dead.checker.violations()[0]) == "member 0, last_round: after 3600.0 s it is down");
+
   Checked late;
-  late.checker.killed(0, net::TimePoint{});
-  late.checker.finished({0, 9, 10}, net::TimePoint{} + 1h);
+  late.checker.finished({10, 9, 10}, net::TimePoint{} + 1h);
   CHECK(late.broken() == "last_round");
   CHECK(to_text(late.checker.violations()[0]) ==
         "round 9, member 1, last_round: after 3600.0 s it holds round 9 of 10");
@@ -208,6 +213,32 @@ TEST_CASE("a run that is not given the time to end says who is missing what") {
   RoundSimulationOptions options = small(1);
   options.within = 2s;
   const auto report = simulate_round(options);
+  REQUIRE_FALSE(report.violations.empty());
+  CHECK(report.violations[0].property == "last_round");
+}
+
+TEST_CASE("where faults let no round through, all rounds come once they are over") {
+  for (const double kills_per_minute : {60.0, 6000.0}) {
+    for (const net::Duration downtime : {net::Duration(5s), net::Duration(10min)}) {
+      CAPTURE(kills_per_minute);
+      CAPTURE(net::seconds(downtime));
+      RoundSimulationOptions options = small(1);
+      options.swarm.rounds = 3;
+      options.faults = {.kills_per_minute = kills_per_minute, .downtime = downtime};
+      const auto report = simulate_round(options);
+      for (const Violation& violation : report.violations) FAIL_CHECK(to_text(violation));
+      CHECK(report.applied == 3);
+      CHECK(report.kills > 20);
+    }
+  }
+}
+
+TEST_CASE("a run that ends while everybody is dead has not held its last round") {
+  RoundSimulationOptions options = small(1);
+  options.faults = {.kills_per_minute = 6000, .downtime = 1h};
+  options.within = 30s;
+  const auto report = simulate_round(options);
+  CHECK(report.applied == 0);
   REQUIRE_FALSE(report.violations.empty());
   CHECK(report.violations[0].property == "last_round");
 }

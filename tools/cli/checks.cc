@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "net/metrics/metrics_server.h"
 #include "node/addresses.h"
 #include "training/aggregation/rule.h"
 
@@ -27,6 +28,10 @@ std::string check_peer_id(const std::string& text) { return complaint(node::pars
 std::string check_run_id(const std::string& text) { return complaint(node::parse_run_id(text)); }
 std::string check_rule(const std::string& text) { return complaint(training::make_rule(text)); }
 
+std::string check_metrics_address(const std::string& text) {
+  return complaint(net::MetricsServer::check_address(text));
+}
+
 CLI::Validator finite_range(double least, double greatest) {
   const std::string bounds = fmt::format("[{:g} - {:g}]", least, greatest);
   return CLI::Validator(
@@ -37,6 +42,13 @@ CLI::Validator finite_range(double least, double greatest) {
         return inside ? std::string() : "Value " + text + " not in range " + bounds;
       },
       "in " + bounds);
+}
+
+void check_together(CLI::App& command, std::function<Result<void>()> check) {
+  command.parse_complete_callback([check = std::move(check)] {
+    const auto checked = check();
+    if (!checked) throw CLI::ValidationError(checked.error().message);
+  });
 }
 
 }  // namespace testudo::tools

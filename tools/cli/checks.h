@@ -3,7 +3,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
+
+#include "crypto/base/result.h"
 
 namespace testudo::tools {
 
@@ -12,8 +15,13 @@ std::string check_peer_address(const std::string& text);
 std::string check_peer_id(const std::string& text);
 std::string check_run_id(const std::string& text);
 std::string check_rule(const std::string& text);  // an aggregation rule
+std::string check_metrics_address(const std::string& text);
 
 // A number within these bounds; CLI::Range takes nan for one.
 CLI::Validator finite_range(double least, double greatest);
+
+// What is wrong with options that are right one by one: asked when all of the command's are known. Wrong
+// usage as well.
+void check_together(CLI::App& command, std::function<Result<void>()> check);
 
 }  // namespace testudo::tools

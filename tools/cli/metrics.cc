@@ -1,11 +1,14 @@
 #include "tools/cli/metrics.h"
 
+#include "tools/cli/checks.h"
+
 namespace testudo::tools {
 
 void add_metrics_option(CLI::App& app, std::string& address) {
   app.add_option(
-      "--metrics", address,
-      "Answer GET /metrics (Prometheus) on this address, like 127.0.0.1:9464; port 0: any free one");
+         "--metrics", address,
+         "Answer GET /metrics (Prometheus) on this address, like 127.0.0.1:9464; port 0: any free one")
+      ->check(check_metrics_address);
 }
 
 Result<std::unique_ptr<Metrics>> Metrics::start(const std::string& address, node::Node& node,

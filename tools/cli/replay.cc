@@ -31,7 +31,12 @@ std::optional<std::uint64_t> number_of(std::string_view text) {
 void add_seed_options(CLI::App& command, SeedOptions& options) {
   auto* seed =
       command.add_option("--seed", options.seed, "What everything is drawn from")->capture_default_str();
-  command.add_option("--seeds", options.seeds, "Many runs: N for the seeds 1 to N, or A..B")->excludes(seed);
+  command.add_option("--seeds", options.seeds, "Many runs: N for the seeds 1 to N, or A..B")
+      ->excludes(seed)
+      ->check([](const std::string& text) {
+        const auto seeds = chosen_seeds({.seeds = text});
+        return seeds ? std::string() : seeds.error().message;
+      });
 }
 
 Result<std::vector<std::uint64_t>> chosen_seeds(const SeedOptions& options) {
@@ -41,8 +46,9 @@ Result<std::vector<std::uint64_t>> chosen_seeds(const SeedOptions& options) {
   const auto first = dots == std::string::npos ? 1 : number_of(text.substr(0, dots));
   const auto last = number_of(dots == std::string::npos ? text : text.substr(dots + 2));
   if (!first || !last || *last < *first || *last - *first >= most_seeds) {
-    return fail(ErrorCode::invalid_argument,
-                "--seeds " + text + ": write N for the seeds 1 to N, or A..B with A not above B");
+    return fail(
+        ErrorCode::invalid_argument,
+        "\"" + text + "\" is no range of seeds: write N for the seeds 1 to N, or A..B with A not above B");
   }
   std::vector<std::uint64_t> seeds;
   for (std::uint64_t seed = *first; seeds.size() <= *last - *first; ++seed) seeds.push_back(seed);

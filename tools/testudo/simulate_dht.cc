@@ -16,6 +16,9 @@
 namespace testudo::tools {
 namespace {
 
+// A simulation that kills more often takes days.
+constexpr double most_kills = 1e6;
+
 struct DhtArguments {
   SeedOptions seeds;
   dht::DhtSimulationOptions simulation;
@@ -23,7 +26,23 @@ struct DhtArguments {
   double jitter = 2;
   double downtime = 30;
   double spread = -1;
+
+  double spread_seconds() const {
+    // Where nobody dies there is nothing to wait for.
+    if (spread < 0) return simulation.kills_per_minute > 0 ? 300 : 0;
+    return spread;
+  }
 };
+
+Result<void> check_kills(const DhtArguments& arguments) {
+  const double kills = arguments.simulation.kills_per_minute * arguments.spread_seconds() / 60;
+  if (kills <= most_kills) return {};
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("--churn: {:g} kills a minute over the {:g} seconds of --spread are {:.0f}; more than "
+                  "{:.0f} would not end",
+                  arguments.simulation.kills_per_minute, arguments.spread_seconds(), kills, most_kills));
+}
 
 class DhtPrinter final : public dht::DhtSimulationObserver {
  public:
@@ -116,9 +135,7 @@ Result<void> simulate_networks(const DhtArguments& arguments, const CLI::App& co
     options.latency = net::from_seconds(arguments.latency / 1000);
     options.jitter = net::from_seconds(arguments.jitter / 1000);
     options.downtime = net::from_seconds(arguments.downtime);
-    // Where nobody dies there is nothing to wait for.
-    const double spread = options.kills_per_minute > 0 ? 300 : 0;
-    options.spread = net::from_seconds(arguments.spread >= 0 ? arguments.spread : spread);
+    options.spread = net::from_seconds(arguments.spread_seconds());
     const std::string prefix =
         seeds.size() > 1 ? fmt::format("seed {} ({} of {}): ", seeds[i], i + 1, seeds.size()) : std::string();
     DhtPrinter printer(seeds[i], prefix, output, progress);
@@ -190,6 +207,7 @@ Example:  testudo simulate dht --nodes 1000
   option("--spread", a.spread,
          "Seconds over which writes, reads and lookups are spread; -1: 300 with churn, else none")
       ->check(finite_range(-1.0, 1e6));
+  check_together(*command, [arguments] { return check_kills(*arguments); });
 }
 
 }  // namespace testudo::tools

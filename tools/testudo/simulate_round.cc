@@ -48,8 +48,7 @@ struct RoundArguments {
   bool trace = false;
 };
 
-Result<training::RoundSimulationOptions> simulation_options(const RoundArguments& arguments,
-                                                            std::uint64_t seed) {
+Result<void> check_members(const RoundArguments& arguments) {
   if (arguments.founders > arguments.members) {
     return fail(ErrorCode::invalid_argument, "--founders is more than --members");
   }
@@ -59,9 +58,13 @@ Result<training::RoundSimulationOptions> simulation_options(const RoundArguments
         ErrorCode::invalid_argument,
         "--hostile and --late count members that are no founders: there are " + std::to_string(joiners));
   }
+  return {};
+}
+
+training::RoundSimulationOptions simulation_options(const RoundArguments& arguments, std::uint64_t seed) {
   training::RoundSimulationOptions out;
   out.swarm = {.founders = arguments.founders,
-               .joiners = joiners,
+               .joiners = arguments.members - arguments.founders,
                .hostile = arguments.hostile,
                .attack = arguments.attack,
                .dimension = arguments.parameters,
@@ -179,7 +182,7 @@ Result<void> simulate_rounds(const RoundArguments& arguments, const CLI::App& co
   std::size_t failed = 0;
   std::string replay;
   for (std::size_t i = 0; i < seeds.size(); ++i) {
-    TRY(const auto options, simulation_options(arguments, seeds[i]));
+    const auto options = simulation_options(arguments, seeds[i]);
     const std::string prefix =
         seeds.size() > 1 ? fmt::format("seed {} ({} of {}): ", seeds[i], i + 1, seeds.size()) : std::string();
     RoundPrinter printer(seeds[i], prefix, arguments.trace, output, progress);
@@ -274,6 +277,7 @@ Next:     the replay line of a seed that failed, with --trace)",
       ->check(CLI::IsMember(attacks));
   option("--within", a.within, "Virtual seconds in which it must end; 0: what the worst rounds take")
       ->check(finite_range(0.0, 1e9));
+  check_together(*command, [arguments] { return check_members(*arguments); });
   command->add_flag("--trace", a.trace, "Print every event of every member");
 }
 

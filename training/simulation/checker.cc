@@ -190,10 +190,11 @@ void SwarmChecker::tick(net::TimePoint now) {
 void SwarmChecker::finished(const std::vector<std::uint64_t>& holds, net::TimePoint now) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
     const MemberState& member = members_[i];
-    if (member.hostile || !member.up || holds[i] >= manifest_.last_round) continue;
-    broken("last_round", holds[i], i,
-           "after " + seconds_text(now.time_since_epoch()) + " it holds round " + std::to_string(holds[i]) +
-               " of " + std::to_string(manifest_.last_round));
+    if (member.hostile || holds[i] >= manifest_.last_round) continue;
+    const std::string state = member.up ? "it holds round " + std::to_string(holds[i]) + " of " +
+                                              std::to_string(manifest_.last_round)
+                                        : "it is down";
+    broken("last_round", holds[i], i, "after " + seconds_text(now.time_since_epoch()) + " " + state);
   }
 }
 

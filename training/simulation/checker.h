@@ -4,13 +4,16 @@
 //   same_parameters  after a round all honest members hold the same bytes, those that the certificate names
 //   one_outcome      an attempt of a round has one outcome, whoever reports it
 //   one_signature    no honest member signs two different things in one place, in all its lives, or sends
-//   garbage no_honest_ban    no honest member is banned kept_seat        in a network that breaks nothing no
-//   honest member loses its seat either nothing_lost     what a member reported as certified is in its ledger
-//   after kill -9, and never reported again worst_time       an attempt that nobody disturbs from outside
-//   ends within its worst time progress         while enough members are there, the next certificate comes
-//   within the worst time bounded          queues, streams and storage stay below bounds that do not grow
-//   with time no_early_end     no honest member ends with an error last_round       every honest member that
-//   is there holds the last round's parameters in the end
+//                    garbage
+//   no_honest_ban    no honest member is banned
+//   kept_seat        in a network that breaks nothing no honest member loses its seat either
+//   nothing_lost     what a member reported as certified is in its ledger after kill -9, and never reported
+//                    again
+//   worst_time       an attempt that nobody disturbs from outside ends within its worst time
+//   progress         while enough members are there, the next certificate comes within the worst time
+//   bounded          queues, streams and storage stay below bounds that do not grow with time
+//   no_early_end     no honest member ends with an error
+//   last_round       in the end every honest member is up and holds the last round's parameters
 //
 // Loop thread only. Owned by SimSwarm; useful without it, so that tests can lie to it.
 #pragma once

@@ -19,6 +19,13 @@ crypto::SeededRng faults_rng(std::uint64_t seed) {
 }
 }  // namespace
 
+net::Duration FaultOptions::longest_absence() const {
+  // See Faults::about().
+  return 2 * std::max({kills_per_minute > 0 ? downtime : net::Duration{},
+                       late > 0 ? latest_start / 2 : net::Duration{},
+                       partitions_per_minute > 0 ? partition_time : net::Duration{}});
+}
+
 Faults::Faults(SimSwarm& swarm, FaultOptions options, std::uint64_t seed)
     : swarm_(swarm), options_(options), rng_(faults_rng(seed)) {
   const std::size_t first_late = swarm_.size() - std::min(options_.late, swarm_.options().joiners);

@@ -18,6 +18,8 @@ struct FaultOptions {
   net::Duration partition_time = std::chrono::seconds(5);  // on average
 
   bool any() const { return kills_per_minute > 0 || late > 0 || partitions_per_minute > 0; }
+  // Within this time after the last fault everybody is there again.
+  net::Duration longest_absence() const;
 };
 
 class Faults {

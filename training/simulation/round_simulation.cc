@@ -25,10 +25,12 @@ bool all_done(SimSwarm& swarm) {
   return true;
 }
 
-// Every round is voided once and takes as long as it can, and then everybody who was away comes back.
-net::Duration default_limit(const SimSwarm& swarm) {
+// Faults end after half of it. What is left is enough for everybody who is away to come back, and for every
+// round to take as long as it can.
+net::Duration default_limit(const SimSwarm& swarm, const FaultOptions& faults) {
   const net::Duration attempt = worst_attempt(swarm.manifest(), swarm.size()) + SwarmChecker::recovery;
-  return 2 * static_cast<net::Duration::rep>(swarm.manifest().last_round + 1) * attempt;
+  const net::Duration rounds = static_cast<net::Duration::rep>(swarm.manifest().last_round + 1) * attempt;
+  return 2 * (rounds + faults.longest_absence());
 }
 
 void add_figures(SimSwarm& swarm, RoundSimulationReport& report) {
@@ -80,16 +82,19 @@ RoundSimulationReport simulate_round(const RoundSimulationOptions& options,
   SimSwarm swarm(swarm_options, observer);
   if (observer != nullptr) observer->on_start(swarm);
   Faults faults(swarm, options.faults, options.swarm.seed);
-  const net::Duration limit = options.within > net::Duration{} ? options.within : default_limit(swarm);
+  const net::Duration limit =
+      options.within > net::Duration{} ? options.within : default_limit(swarm, options.faults);
   const net::TimePoint end = net::TimePoint{} + limit;
+  const net::TimePoint half_time = net::TimePoint{} + limit / 2;
 
   bool done = false;
   while (!done && swarm.scheduler().now() < end && swarm.checker().violations().empty()) {
     const net::TimePoint now = swarm.scheduler().now();
     const net::TimePoint stop = std::min({end, faults.next(), now + 1s});
     // Once the first has the last round the others only have to come back: whoever is killed on and on
-    // cannot.
-    if (std::ranges::any_of(std::views::iota(std::size_t{0}, swarm.size()), [&](std::size_t i) {
+    // cannot. And where faults let no round through, rounds come when they are over.
+    if (now >= half_time ||
+        std::ranges::any_of(std::views::iota(std::size_t{0}, swarm.size()), [&](std::size_t i) {
           return swarm.member(i).behaviour.is_honest() && is_done(swarm, i);
         })) {
       faults.stop_breaking();
