@@ -12,6 +12,7 @@
 
 #include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
+#include "crypto/base/log.h"
 
 namespace testudo::node {
 namespace {
@@ -87,17 +88,23 @@ Result<void> DataDirectory::keep(const swarm::SignedManifest& manifest) const {
 }
 
 Result<std::optional<swarm::SignedManifest>> kept_manifest(const std::string& directory,
-                                                           const swarm::RunId& run) {
+                                                           const swarm::RunId& run, bool can_fetch) {
   const std::string path = manifest_path(directory, run);
   auto bytes = read_file(path, swarm::manifest_max_bytes);
   if (!bytes) {
     if (bytes.error().code == ErrorCode::not_found) return std::nullopt;
-    return fail(std::move(bytes).error());
+    if (!can_fetch) return fail(std::move(bytes).error());
+    log::warn("{}; it is fetched again", bytes.error().message);
+    return std::nullopt;
   }
   auto manifest = checked_manifest(*bytes, run, path);
   if (!manifest) {
     Error error = std::move(manifest).error();
-    error.message += "; delete that file, and --bootstrap ADDRESS fetches it again";
+    if (can_fetch) {
+      log::warn("{}; it is fetched again", error.message);
+      return std::nullopt;
+    }
+    error.message += "; --bootstrap ADDRESS fetches it again";
     return fail(std::move(error));
   }
   return std::move(*manifest);

@@ -41,9 +41,10 @@ class DataDirectory {
   int lock_;
 };
 
-// Without locking: nothing where the directory does not have it; an error when what it has does not check.
+// Without locking: nothing where the directory does not have it. When what it has does not check: an error,
+// or nothing and a warning where `can_fetch` says that somebody else may be asked for it.
 Result<std::optional<swarm::SignedManifest>> kept_manifest(const std::string& data_directory,
-                                                           const swarm::RunId& run);
+                                                           const swarm::RunId& run, bool can_fetch);
 
 // A signed manifest from bytes whose source `where` names: it must be the one with this run id.
 Result<swarm::SignedManifest> checked_manifest(ByteView bytes, const swarm::RunId& run,

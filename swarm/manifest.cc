@@ -21,9 +21,6 @@ constexpr std::size_t max_schedule_points = 1024;
 constexpr std::uint64_t max_round = std::uint64_t{1} << 40;
 constexpr std::uint32_t max_samples = 65'536;
 constexpr std::uint64_t max_parameters = std::uint64_t{1} << 32;
-constexpr std::uint32_t min_delta_ms = 10;
-constexpr std::uint32_t max_delta_ms = 60'000;
-constexpr std::uint32_t max_deadline_ms = 24 * 3600 * 1000;
 constexpr std::uint32_t max_challenges = 64;
 
 net::MessageLimits limits() {

@@ -14,6 +14,9 @@ namespace testudo::swarm {
 
 // One group is a full mesh; bundles and parts are bounded by it.
 inline constexpr std::uint32_t max_group = 256;
+inline constexpr std::uint32_t min_delta_ms = 10;
+inline constexpr std::uint32_t max_delta_ms = 60'000;
+inline constexpr std::uint32_t max_deadline_ms = 24 * 3600 * 1000;
 inline constexpr std::size_t manifest_max_bytes = 64 * 1024;  // with its signature
 inline constexpr std::size_t signed_overhead = 128;  // what the signature and its frame may take of that
 

@@ -25,7 +25,7 @@ Task<Result<RunResult>> RunState::session(Core& core) {
   std::optional<swarm::SignedManifest> known;
   if (core.data) {
     CO_TRY(storage, net::SqliteStorage::open(core.data->file("testudo.sqlite")));
-    CO_TRY(known, node::kept_manifest(core.data->path(), run_));
+    CO_TRY(known, node::kept_manifest(core.data->path(), run_, core.has_bootstrap()));
   } else if (const auto found = core.founded.find(run_); found != core.founded.end()) {
     known = found->second;
   }

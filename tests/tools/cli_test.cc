@@ -135,6 +135,28 @@ TEST_CASE("a manifest whose signature is wrong is refused, exit 1") {
   CHECK(joined->errors().find("signed by somebody else") != std::string::npos);
 }
 
+TEST_CASE("a kept manifest that is damaged is fetched again from whoever has it, and kept") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "1", "--start-members", "1"});
+  const std::string file = test.path("founder") + "/manifests/" + run;
+  const auto good = read_file(file, 1 << 20);
+  REQUIRE(good);
+  for (const Bytes& garbage : {Bytes(300, 0xc1), Bytes(), Bytes(1 << 20, 7)}) {
+    REQUIRE(write_file(file, garbage));
+    const auto shown = test.run({"run", "show", run, "--data", test.path("founder"), "--bootstrap", address});
+    CAPTURE(shown->errors());
+    CHECK(shown->exit_code() == 0);
+  }
+  const auto joined = test.run({"join", run, "--data", test.path("founder"), "--bootstrap", address,
+                                "--listen", "/ip4/127.0.0.1/tcp/0"});
+  CAPTURE(joined->errors());
+  CHECK(joined->exit_code() == 0);
+  const auto kept = read_file(file, 1 << 20);
+  REQUIRE(kept);
+  CHECK(*kept == *good);
+}
+
 TEST_CASE("a model that is unknown here is named, exit 1") {
   ProcessTest test;
   REQUIRE(test.run({"keygen", "--data", test.path("founder")})->exit_code() == 0);
@@ -255,6 +277,8 @@ TEST_CASE("what is malformed on the command line is wrong usage, said in one lin
       {"identify", "/dns4/"},
       {"dht", "find-peer", "12D3Koo", "--bootstrap", "x"},
       {"dht", "get", "key", "--bootstrap", "x"},
+      {"bootstrap", "--listen", "/ip4/127.0.0.1/tcp/0", "--metrics", "9464"},
+      {"join", std::string(64, 'a'), "--metrics", "localhost:9464"},
   };
   for (const auto& command : commands) {
     const auto process = test.run(command);
@@ -267,6 +291,64 @@ TEST_CASE("what is malformed on the command line is wrong usage, said in one lin
         "testudo: run: \"abc\" is no run id: those are 64 hex digits, as run new prints them: a digest has "
         "64 hex "
         "digits (see --help)\n");
+}
+
+TEST_CASE("a value that no run may have is wrong usage, said with the option's name") {
+  ProcessTest test;
+  const std::vector<std::pair<std::string, std::string>> values = {{"--name", ""},
+                                                                   {"--name", "t\xc3\xbcrtle"},
+                                                                   {"--rounds", "0"},
+                                                                   {"--rounds", "-1"},
+                                                                   {"--rounds", "99999999999999"},
+                                                                   {"--samples", "0"},
+                                                                   {"--samples", "65537"},
+                                                                   {"--momentum", "1"},
+                                                                   {"--momentum", "nan"},
+                                                                   {"--weight-decay", "-1"},
+                                                                   {"--weight-decay", "inf"},
+                                                                   {"--gradient-norm-limit", "-0.1"},
+                                                                   {"--tau", "nan"},
+                                                                   {"--g-max", "0"},
+                                                                   {"--hostile-share", "0.5"},
+                                                                   {"--hostile-share", "x"},
+                                                                   {"--group-max", "0"},
+                                                                   {"--group-max", "257"},
+                                                                   {"--start-members", "0"},
+                                                                   {"--start-members", "65"},
+                                                                   {"--growth-cap", "1.5"},
+                                                                   {"--challenge-limit", "65"},
+                                                                   {"--delta", "0.001"},
+                                                                   {"--delta", "nan"},
+                                                                   {"--delta", "20"},
+                                                                   {"--compute-deadline", "0.4"},
+                                                                   {"--exchange-deadline", "1e6"},
+                                                                   {"--learning-rate", "0:x"},
+                                                                   {"--parameters", "0"},
+                                                                   {"--seed", "abc"}};
+  for (const auto& [option, value] : values) {
+    const auto process = test.run({"run", "new", "--data", test.path("none"), option + "=" + value});
+    CAPTURE(option + " " + value);
+    CAPTURE(process->errors());
+    CHECK(process->exit_code() == 2);
+    CHECK(is_one_line(process->errors()));
+    CHECK(process->errors().find(option) != std::string::npos);
+  }
+  CHECK_FALSE(std::filesystem::exists(test.path("none")));
+}
+
+TEST_CASE("a command that does not exist is named, with the nearest that does") {
+  ProcessTest test;
+  const auto says = [&test](const std::vector<std::string>& command, const std::string& text) {
+    const auto process = test.run(command);
+    CAPTURE(text);
+    CHECK(process->exit_code() == 2);
+    CHECK(process->errors() == "testudo: " + text + " (see --help)\n");
+  };
+  says({"joim", "abc"}, "there is no command \"joim\"; did you mean join?");
+  says({"simulat", "round"}, "there is no command \"simulat\"; did you mean simulate?");
+  says({"run", "knew", "--rounds", "3"}, "there is no command \"knew\"; did you mean new?");
+  says({"--json", "dht", "git", "key"}, "there is no command \"git\"; did you mean get?");
+  says({"run"}, "A subcommand is required");
 }
 
 TEST_CASE("what cannot be written to stdout is a failure, in one line") {
@@ -327,6 +409,13 @@ TEST_CASE("a node that is ended while it starts has ended well") {
     REQUIRE(node->wait_end());
     CAPTURE(delay.count());
     CHECK(node->exit_code() == 0);
+    // What it leaves is no obstacle to the next one.
+    const auto again_there = test.start({"bootstrap", "--listen", "/ip4/127.0.0.1/tcp/0", "--data",
+                                         test.path("node-" + std::to_string(delay.count()))});
+    CHECK(again_there->wait([&] { return !again_there->lines.empty(); }));
+    again_there->signal(SIGTERM);
+    CHECK(again_there->wait_end());
+    CHECK(again_there->exit_code() == 0);
   }
 }
 

@@ -101,7 +101,7 @@ Result<void> join(const JoinOptions& options, const JoinHooks& hooks, Output& ou
   TRY(plan.listen, node::parse_listen_addresses(options.listen));
   TRY(plan.bootstrap, node::parse_peer_addresses(options.bootstrap));
   TRY(const auto data, node::DataDirectory::open(options.data));
-  TRY(plan.kept, node::kept_manifest(data.path(), plan.run));
+  TRY(plan.kept, node::kept_manifest(data.path(), plan.run, !plan.bootstrap.empty()));
   if (!plan.kept && plan.bootstrap.empty()) {
     return fail(ErrorCode::invalid_argument, "the data directory " + data.path() + " does not hold the run " +
                                                  options.run + "; give --bootstrap ADDRESS to find it");

@@ -11,6 +11,11 @@
 #include <cstring>
 #include <iostream>
 #include <memory>
+#include <numeric>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "crypto/base/log.h"
 
@@ -23,6 +28,33 @@ std::string on_one_line(std::string text) {
     if (c == '\n' || c == '\r') c = ' ';
   }
   return text;
+}
+
+// Steps from one word to the other: characters that are put in, left out or exchanged.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t exchanged = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, exchanged}));
+    }
+  }
+  return row[b.size()];
+}
+
+// Where a command was expected and another word stands: that word, and the nearest that there is.
+std::optional<std::string> unknown_command(const CLI::App& app) {
+  const CLI::App* group = &app;
+  while (!group->get_subcommands().empty()) group = group->get_subcommands().front();
+  const auto commands = group->get_subcommands([](const CLI::App*) { return true; });
+  const auto words = app.remaining(true);
+  const auto word = std::ranges::find_if(words, [](const auto& text) { return !text.starts_with('-'); });
+  if (commands.empty() || word == words.end()) return std::nullopt;
+  const auto nearest = std::ranges::min_element(
+      commands, {}, [&](const CLI::App* command) { return edit_distance(*word, command->get_name()); });
+  return "there is no command \"" + *word + "\"; did you mean " + (*nearest)->get_name() + "?";
 }
 
 void leave_at_once(int) { _exit(0); }
@@ -60,7 +92,9 @@ Program::Program(std::string name, const std::string& description, const std::st
     : app_(description, name), name_(std::move(name)) {
   prepare_process();
   app_.failure_message([this](const CLI::App*, const CLI::Error& error) {
-    return name_ + ": " + on_one_line(error.what()) + " (see --help)\n";
+    std::optional<std::string> unknown;
+    if (error.get_name() == "RequiredError") unknown = unknown_command(app_);
+    return name_ + ": " + on_one_line(unknown.value_or(error.what())) + " (see --help)\n";
   });
   app_.set_version_flag("--version", name_ + " " + TESTUDO_VERSION, "Print the version and exit");
   app_.add_flag("--json", json_, "Print one JSON object a line instead of text");

@@ -113,6 +113,38 @@ Result<void> run_new(const NewOptions& options, Output& output) {
   return {};
 }
 
+// What a manifest says to this value of the field alone, everything else being right.
+template <typename T>
+auto fits(T swarm::Manifest::* field) {
+  return [field](const std::string& text) {
+    swarm::Manifest manifest;
+    manifest.name = manifest.model = "x";
+    manifest.author = swarm::PeerId(crypto::PublicKey(ByteArray<32>{1}));
+    manifest.founders = {manifest.author};
+    manifest.parameter_count = 1;
+    manifest.learning_rate = {{0, 0.0F}};
+    manifest.group_max = swarm::max_group;
+    if (!CLI::detail::lexical_cast(text, manifest.*field)) {
+      return "\"" + text + "\" is no number, or too large a one";
+    }
+    const auto valid = manifest.validate();
+    return valid ? std::string() : valid.error().message;
+  };
+}
+
+Result<void> check_new(const NewOptions& options) {
+  if (options.manifest.start_members > options.manifest.group_max) {
+    return fail(ErrorCode::invalid_argument, "--start-members is more than --group-max");
+  }
+  for (const auto& [name, deadline] : {std::pair("--compute-deadline", options.compute_deadline),
+                                       std::pair("--exchange-deadline", options.exchange_deadline)}) {
+    if (milliseconds(deadline) > milliseconds(options.delta)) continue;
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} must be longer than --delta, or honest members are cut off", name));
+  }
+  return {};
+}
+
 void add_new(Program& program, CLI::App* group) {
   auto options = std::make_shared<NewOptions>();
   CLI::App* command = program.add(
@@ -136,7 +168,10 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
   command->add_option("--founder", options->founders, "Peer id of a founder (repeatable; default: you alone)")
       ->check(check_peer_id);
 
-  command->add_option("--name", manifest.name, "A name for people")->capture_default_str()->group("Model");
+  command->add_option("--name", manifest.name, "A name for people")
+      ->check(fits(&swarm::Manifest::name))
+      ->capture_default_str()
+      ->group("Model");
   command->add_option("--model", manifest.model, "What is trained")
       ->capture_default_str()
       ->check(CLI::IsMember(model_names()))
@@ -154,9 +189,11 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
       ->group("Model");
 
   command->add_option("--rounds", manifest.last_round, "Rounds until the run ends")
+      ->check(fits(&swarm::Manifest::last_round))
       ->capture_default_str()
       ->group("Training");
   command->add_option("--samples", manifest.samples, "Samples that a member contributes in a round")
+      ->check(fits(&swarm::Manifest::samples))
       ->capture_default_str()
       ->group("Training");
   command->add_option("--optimizer", manifest.optimizer, "How the average becomes a step")
@@ -171,14 +208,19 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
         return schedule ? std::string() : schedule.error().message;
       })
       ->group("Training");
-  command->add_option("--momentum", manifest.momentum, "Of SGD")->capture_default_str()->group("Training");
+  command->add_option("--momentum", manifest.momentum, "Of SGD")
+      ->check(fits(&swarm::Manifest::momentum))
+      ->capture_default_str()
+      ->group("Training");
   command->add_option("--weight-decay", manifest.weight_decay, "Of SGD")
+      ->check(fits(&swarm::Manifest::weight_decay))
       ->capture_default_str()
       ->group("Training");
   command->add_flag("--nesterov", manifest.nesterov, "Nesterov momentum")->group("Training");
   command
       ->add_option("--gradient-norm-limit", manifest.gradient_norm_limit,
                    "Clip the average to this norm; 0: no")
+      ->check(fits(&swarm::Manifest::gradient_norm_limit))
       ->capture_default_str()
       ->group("Training");
 
@@ -189,6 +231,7 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
   command
       ->add_option("--tau", manifest.tau,
                    "Clipping radius of centered_clip for the whole gradient; 0: automatic")
+      ->check(fits(&swarm::Manifest::tau))
       ->capture_default_str()
       ->group("Averaging");
   command->add_option("--codec", manifest.codec, "How numbers travel")
@@ -196,42 +239,52 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
       ->check(CLI::IsMember({"int8", "fp16", "fp32"}))
       ->group("Averaging");
   command->add_option("--g-max", manifest.g_max, "A value beyond this is refused")
+      ->check(fits(&swarm::Manifest::g_max))
       ->capture_default_str()
       ->group("Averaging");
 
   command
       ->add_option("--hostile-share", manifest.hostile_share, "Share of hostile votes to survive, below 0.5")
+      ->check(fits(&swarm::Manifest::hostile_share))
       ->capture_default_str()
       ->group("Protocol");
   command->add_option("--group-max", manifest.group_max, "Members of a group at most")
+      ->check(fits(&swarm::Manifest::group_max))
       ->capture_default_str()
       ->group("Protocol");
   manifest.start_members = 2;
   command
       ->add_option("--start-members", manifest.start_members,
                    "Members that must be there before the first round; 1: start alone")
+      ->check(fits(&swarm::Manifest::start_members))
       ->capture_default_str()
       ->group("Protocol");
   command->add_option("--growth-cap", manifest.growth_cap, "Admissions a round, as a share of the members")
+      ->check(fits(&swarm::Manifest::growth_cap))
       ->capture_default_str()
       ->group("Protocol");
   command->add_option("--challenge-limit", manifest.challenge_limit, "Challenges of a member in a round")
+      ->check(fits(&swarm::Manifest::challenge_limit))
       ->capture_default_str()
       ->group("Protocol");
-  const auto seconds = CLI::Range(0.0, 86400.0);
+  const auto seconds = [](std::uint32_t least, std::uint32_t most) {
+    return finite_range(least / 1000.0, most / 1000.0);
+  };
+  const auto deadline = seconds(swarm::min_delta_ms + 1, swarm::max_deadline_ms);
   command
       ->add_option("--delta", options->delta, "Seconds that a message between honest members takes at most")
       ->capture_default_str()
-      ->check(seconds)
+      ->check(seconds(swarm::min_delta_ms, swarm::max_delta_ms))
       ->group("Protocol");
   command->add_option("--compute-deadline", options->compute_deadline, "Seconds for computing a contribution")
       ->capture_default_str()
-      ->check(seconds)
+      ->check(deadline)
       ->group("Protocol");
   command->add_option("--exchange-deadline", options->exchange_deadline, "Seconds for every other phase")
       ->capture_default_str()
-      ->check(seconds)
+      ->check(deadline)
       ->group("Protocol");
+  check_together(*command, [options] { return check_new(*options); });
 }
 
 struct ShowOptions {
@@ -289,7 +342,7 @@ net::Task<Result<void>> fetch(node::Node& node, std::vector<net::PeerAddress> bo
 Result<void> run_show(const ShowOptions& options, Output& output) {
   TRY(const auto run, node::parse_run_id(options.run));
   TRY(const auto bootstrap, node::parse_peer_addresses(options.bootstrap));
-  TRY(auto manifest, node::kept_manifest(options.data, run));
+  TRY(auto manifest, node::kept_manifest(options.data, run, !bootstrap.empty()));
   if (!manifest && bootstrap.empty()) {
     return fail(ErrorCode::not_found, "the data directory " + options.data + " does not hold the run " +
                                           options.run +
