@@ -167,6 +167,30 @@ TEST_CASE("a file that is no database is corrupt, a folder that is not there is 
   CHECK(SqliteStorage::open(folder.path / "no" / "state.db").error().code == ErrorCode::io);
 }
 
+TEST_CASE("an open that failed holds nothing: once the cause is gone, the same process opens the file") {
+  for (const char* ending : {".large", "-wal", "-journal"}) {
+    for (const bool existing : {false, true}) {
+      CAPTURE(ending);
+      CAPTURE(existing);
+      TemporaryFolder folder;
+      const std::string path = folder.path / "state.db";
+      if (existing) REQUIRE(SqliteStorage::open(path).has_value());
+      // What SQLite wants to be a file is a folder, what we want to be a folder is a file.
+      const std::filesystem::path obstacle = path + ending;
+      std::filesystem::remove_all(obstacle);
+      if (ending == std::string(".large")) {
+        std::ofstream(obstacle.string()) << "x";
+      } else {
+        std::filesystem::create_directory(obstacle);
+      }
+      CHECK(SqliteStorage::open(path).error().code == ErrorCode::io);
+      std::filesystem::remove(obstacle);
+      const auto again = SqliteStorage::open(path);
+      CHECK_MESSAGE(again.has_value(), (again ? "" : again.error().message));
+    }
+  }
+}
+
 TEST_CASE("injected faults: what each leaves behind, and that a dead process writes no more") {
   using Fault = FaultyStorage::Fault;
   for (const Fault fault : {Fault::refused, Fault::in_doubt, Fault::death_before, Fault::death_after}) {
