@@ -32,8 +32,8 @@ void know_manifests(dht::Dht& node) {
                           std::make_unique<swarm::SignedManifestValidator>());
 }
 
-// Everybody holds the manifest; then `liars` of the holders serve something else, the publisher is gone, and a
-// newcomer enters through a holder that does not lie.
+// Everybody holds the manifest; then `liars` of the holders serve something else, the publisher is gone, and
+// a newcomer enters through a holder that does not lie.
 struct Town {
   static constexpr std::size_t holders = 20;
   std::vector<crypto::KeyPair> author = testing::make_keys(1);
@@ -78,7 +78,8 @@ TEST_CASE("holders that serve garbage, another run's manifest or a forged one do
   CHECK(town.newcomer().misbehaviour().total() > 0);  // liars were asked first
 }
 
-TEST_CASE("where nobody has a run's manifest any more, no lie is taken for it, and the error says what to check") {
+TEST_CASE(
+    "where nobody has a run's manifest any more, no lie is taken for it, and the error says what to check") {
   Town town(Town::holders - 1);
   town.network.host(Town::holders).remove_handler("/testudo/kad/1.0.0");
   const auto found = town.find();
