@@ -1,22 +1,18 @@
-// attack_suite: a real `testudo bootstrap`, one attack after the other against it, and an honest peer that
-// measures what they do to others. Prints a table; fails when the node stops, keeps what it should give back,
-// or answers the honest peer much later than without the attack.
+// attack_suite: a real `testudo bootstrap`, or a member of a run, one attack after the other against it, and
+// an honest peer that measures what they do to others. Prints a table; fails when the node stops, keeps what
+// it should give back, answers the honest peer much later than without the attack, or a member's rounds do
+// not go on.
 //
-//   attack_suite [--seconds S] [--attack NAME]...   each for S seconds, after S seconds without
-//   attack_suite --cycles N                         N connections with whole handshakes, one after the other
-//   attack_suite --list
-#include <arpa/inet.h>
+//   attack_suite [--target join] [--seconds S] [--attack NAME]...   each for S seconds, after S seconds
+//   without attack_suite --cycles N                         N connections with whole handshakes, one after
+//   the other attack_suite --list
 #include <spdlog/fmt/fmt.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "dht/dht.h"
 #include "net/async/combinators.h"
@@ -25,8 +21,7 @@
 #include "net/services/ping.h"
 #include "tests/attack/attacks.h"
 #include "tests/attack/private_network.h"
-#include "tests/net/http_get.h"
-#include "tests/net/prometheus_text.h"
+#include "tests/attack/victim.h"
 #include "tools/demo_runner/child_process.h"
 
 namespace testudo::attack {
@@ -45,42 +40,15 @@ constexpr net::Duration kSettle = 20s;
 // A processor that others share makes anybody wait as long; ratios of less say nothing.
 constexpr double kNoiseMedian = 0.010, kNoiseTail = 0.060;
 constexpr double kMaxRatio = 2;
+// Of the rounds that a member applied without the attack, so many are applied with it: the attacker takes
+// processor time from all members, and a round is a matter of milliseconds.
+constexpr double kMinRounds = 0.25;
 
 std::vector<std::string> problems;
 void require(bool good, const std::string& what) {
   if (good) return;
   problems.push_back(what);
   fmt::print("FAILED: {}\n", what);
-}
-
-struct Use {
-  double resident_mib = 0;
-  std::size_t descriptors = 0;
-};
-Use use_of(int pid) {
-  Use use;
-  std::uint64_t pages = 0, resident = 0;
-  const std::string folder = "/proc/" + std::to_string(pid);
-  if (std::ifstream file(folder + "/statm"); file >> pages >> resident) {
-    use.resident_mib = static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
-  }
-  std::error_code failed;
-  for (const auto& entry : std::filesystem::directory_iterator(folder + "/fd", failed)) {
-    (void)entry;
-    ++use.descriptors;
-  }
-  return use;
-}
-
-void wait(net::LibuvScheduler& scheduler, net::Duration limit, const std::function<bool()>& condition) {
-  bool late = false;
-  const net::Timer timer = scheduler.after(limit, [&late] { late = true; });
-  // Conditions that are no event of the loop are looked at ten times a second.
-  std::function<void()> look;
-  net::Timer next;
-  look = [&] { next = scheduler.after(100ms, look); };
-  look();
-  scheduler.run_until([&] { return late || condition(); });
 }
 
 // What the process uses once it has no more descriptors than that, or after kSettle. It opens some for a
@@ -93,55 +61,6 @@ Use settled(net::LibuvScheduler& scheduler, const std::function<Use()>& use, std
   });
   return last;
 }
-
-// A `testudo bootstrap` of its own.
-class Victim {
- public:
-  Victim(net::LibuvScheduler& scheduler, const std::string& ip, const std::string& folder) {
-    const std::string program =
-        (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "testudo").string();
-    auto started = ChildProcess::start(
-        scheduler,
-        {program, "--json", "bootstrap", "--listen", "/ip4/" + ip + "/tcp/0", "--metrics", "127.0.0.1:0",
-         "--data", folder + "/node"},
-        folder + "/node.log",
-        [this](const std::string& line) {
-          const auto event = nlohmann::json::parse(line, nullptr, false);
-          if (!event.is_object()) return;
-          if (event.value("event", "") == "listening") address_ = event.value("address", "");
-          if (event.value("event", "") == "metrics") metrics_ = event.value("url", "");
-        },
-        nullptr);
-    if (!started) throw std::runtime_error(started.error().message);
-    process_ = std::move(*started);
-    wait(scheduler, 30s, [this] { return (!address_.empty() && !metrics_.empty()) || process_->finished(); });
-    if (address_.empty() || metrics_.empty())
-      throw std::runtime_error("the node did not start: see " + process_->log());
-  }
-
-  net::PeerAddress address() const { return *net::parse_peer_address(address_); }
-  Use use() const { return use_of(process_->pid()); }
-  bool runs() const { return !process_->finished(); }
-  // What it refused so far, by limit.
-  std::map<std::string, double> refusals() const {
-    const std::string answer = net::testing::http(metrics_, "GET /metrics HTTP/1.1\r\n\r\n");
-    const std::size_t body = answer.find("\r\n\r\n");
-    const auto text =
-        net::testing::parse_prometheus(body == std::string::npos ? "" : answer.substr(body + 4));
-    require(text.problem.empty(), "metrics: " + text.problem);
-    std::map<std::string, double> result;
-    const std::string prefix = "testudo_limit_refusals_total{limit=\"";
-    for (const auto& [name, value] : text.values) {
-      if (name.starts_with(prefix))
-        result[name.substr(prefix.size(), name.size() - prefix.size() - 2)] = value;
-    }
-    return result;
-  }
-
- private:
-  std::string address_, metrics_;
-  std::unique_ptr<ChildProcess> process_;
-};
 
 struct Latencies {
   std::vector<double> seconds;
@@ -228,7 +147,7 @@ std::unique_ptr<ChildProcess> start_attacker(net::LibuvScheduler& scheduler, con
                                              const Victim& victim, const std::vector<std::string>& sources,
                                              const std::string& folder) {
   std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string(), "--attacker",
-                                   name, "--target", endpoint_text(victim.address())};
+                                   name, "--endpoint", endpoint_text(victim.address())};
   for (const std::string& source : sources) command.insert(command.end(), {"--source", source});
   auto started = ChildProcess::start(scheduler, command, folder + "/attacker.log", nullptr, nullptr);
   if (!started) throw std::runtime_error(started.error().message);
@@ -239,12 +158,17 @@ void run_attack(net::LibuvScheduler& scheduler, const Attack& attack, Victim& vi
                 const PrivateNetwork& network, net::Duration duration, const std::string& folder) {
   const Use before = victim.use();
   auto refused = victim.refusals();
+  const std::uint64_t rounds_before = victim.rounds();
   Latencies calm = honest.measure(duration);
+  const std::uint64_t rounds_calm = victim.rounds() - rounds_before;
   Latencies attacked;
   double peak = 0;
+  std::uint64_t rounds_attacked = 0;
   {
     const auto attacker = start_attacker(scheduler, attack.name, victim, network.attackers, folder);
+    const std::uint64_t rounds_now = victim.rounds();
     attacked = honest.measure(duration);
+    rounds_attacked = victim.rounds() - rounds_now;
     require(!attacker->finished(), attack.name + ": the attacker ended by itself");
     peak = victim.use().resident_mib;
   }
@@ -256,13 +180,18 @@ void run_attack(net::LibuvScheduler& scheduler, const Attack& attack, Victim& vi
   }
   const double median = attacked.quantile(0.5) / std::max(calm.quantile(0.5), 1e-6);
   const double tail = attacked.quantile(0.99) / std::max(calm.quantile(0.99), 1e-6);
-  fmt::print("| {:22} | {:6.2f} | {:5.2f} | {:6.2f} | {:5.2f} | {:+6.1f} | {:+6.1f} | {:3} | {} |\n",
+  fmt::print("| {:22} | {:6.2f} | {:5.2f} | {:6.2f} | {:5.2f} | {:+6.1f} | {:+6.1f} | {:3} | {:>11} | {} |\n",
              attack.name, attacked.quantile(0.5) * 1e3, median, attacked.quantile(0.99) * 1e3, tail,
              peak - before.resident_mib, after.resident_mib - before.resident_mib,
              static_cast<int>(after.descriptors) - static_cast<int>(before.descriptors),
+             victim.rounds() == 0 ? "-" : fmt::format("{} / {}", rounds_attacked, rounds_calm),
              causes.empty() ? "-" : causes.substr(1));
   std::fflush(stdout);
   require(victim.runs(), attack.name + ": the node ended");
+  require(victim.rounds() == 0 || (rounds_attacked > 0 && static_cast<double>(rounds_attacked) >=
+                                                              kMinRounds * static_cast<double>(rounds_calm)),
+          fmt::format("{}: {} rounds were applied, {} in the same time before", attack.name, rounds_attacked,
+                      rounds_calm));
   require(attacked.failures == 0 && !attacked.seconds.empty(),
           fmt::format("{}: {} of {} honest requests failed", attack.name, attacked.failures,
                       attacked.seconds.size()));
@@ -279,7 +208,8 @@ void run_attack(net::LibuvScheduler& scheduler, const Attack& attack, Victim& vi
                       before.descriptors));
 }
 
-void run_suite(const std::vector<std::string>& names, net::Duration duration, const std::string& folder) {
+void run_suite(Victim::Kind kind, const std::vector<std::string>& names, net::Duration duration,
+               const std::string& folder) {
   const PrivateNetwork network = enter_private_network();
   fmt::print(
       "{}; {:.0f} s without and {:.0f} s with each attack; growth of memory during it and {:.0f} s after, "
@@ -289,13 +219,14 @@ void run_suite(const std::vector<std::string>& names, net::Duration duration, co
           : fmt::format("{} attacking addresses in a network of their own", network.attackers.size()),
       net::seconds(duration), net::seconds(duration), net::seconds(kSettle));
   fmt::print(
-      "| attack                 | p50 ms | ratio | p99 ms | ratio | during |  after | fds | refused or "
-      "delayed |\n");
+      "| attack                 | p50 ms | ratio | p99 ms | ratio | during |  after | fds |      rounds | "
+      "refused or delayed |\n");
   fmt::print(
-      "|------------------------|--------|-------|--------|-------|--------|--------|-----|------------------"
-      "--|\n");
+      "|------------------------|--------|-------|--------|-------|--------|--------|-----|-------------|----"
+      "-"
+      "---------------|\n");
   net::LibuvScheduler scheduler;
-  Victim victim(scheduler, network.node, folder);
+  Victim victim(scheduler, kind, network.node, folder);
   HonestPeer honest(scheduler, victim.address());
   (void)honest.measure(2s);  // warms both up
   const Use before = victim.use();
@@ -312,7 +243,7 @@ void run_suite(const std::vector<std::string>& names, net::Duration duration, co
 // tables of peers, the allocator.
 void run_cycles(std::size_t cycles, const std::string& folder) {
   net::LibuvScheduler scheduler;
-  Victim victim(scheduler, "127.0.0.1", folder);
+  Victim victim(scheduler, Victim::Kind::bootstrap, "127.0.0.1", folder);
   const auto endpoint = victim.address().addresses.front().tcp_endpoint();
   const Target target{endpoint->ip, endpoint->port, {}};
   const auto connect_and_leave = [&](std::size_t count) {
@@ -354,37 +285,41 @@ int attack_as(const std::string& name, const std::string& target, std::vector<st
 int main_of_suite(int argc, char** argv) {
   CLI::App app("Attacks on a real node, and what they do to others", "attack_suite");
   std::vector<std::string> names, sources;
-  std::string attacker, target;
+  std::string attacker, endpoint, target = "bootstrap";
   double duration = 10;
   std::size_t cycles = 0;
   bool list = false;
   app.add_option("--seconds", duration, "Length of each attack, and of the calm before it")
       ->capture_default_str();
   app.add_option("--attack", names, "Only this attack (repeatable)");
+  app.add_option("--target", target, "What is attacked: a bootstrap node, or a member of a run")
+      ->check(CLI::IsMember({"bootstrap", "join"}))
+      ->capture_default_str();
   app.add_option("--cycles", cycles, "Instead: this many connections, one after the other");
   app.add_flag("--list", list, "The attacks, one a line");
   app.add_option("--attacker", attacker)->group("");
-  app.add_option("--target", target)->group("");
+  app.add_option("--endpoint", endpoint)->group("");
   app.add_option("--source", sources)->group("");
   CLI11_PARSE(app, argc, argv);
   if (list) {
     for (const Attack& attack : all_attacks()) fmt::print("{:24}{}\n", attack.name, attack.what);
     return 0;
   }
-  if (!attacker.empty()) return attack_as(attacker, target, sources);
+  if (!attacker.empty()) return attack_as(attacker, endpoint, sources);
   std::string folder = (std::filesystem::temp_directory_path() / "testudo-attack-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) return 1;
   try {
     if (cycles > 0) {
       run_cycles(cycles, folder);
     } else {
-      run_suite(names, net::from_seconds(duration), folder);
+      run_suite(target == "join" ? Victim::Kind::member : Victim::Kind::bootstrap, names,
+                net::from_seconds(duration), folder);
     }
   } catch (const std::exception& failed) {
     require(false, failed.what());
   }
   if (!problems.empty()) {
-    fmt::print("\n{} problems; the node's log is {}/node.log\n", problems.size(), folder);
+    fmt::print("\n{} problems; the node's log is in {}\n", problems.size(), folder);
     return 1;
   }
   std::error_code ignored;
