@@ -155,20 +155,27 @@ void NetworkHost::measure() {
   guard().set_used(Limit::unsent_bytes_per_connection, most_unsent);
 }
 
-// Why another connection from there is not taken, or nothing.
+// Why another connection from there is not taken, or nothing. Its address first: who comes too often must not
+// push out others and be refused afterwards.
 std::optional<Limit> NetworkHost::refusal(const std::string& source) {
-  if (connections_.size() >= guard().limit(Limit::connections) && !make_room()) return Limit::connections;
-  if (pending_handshakes() >= guard().limit(Limit::handshakes) && !drop_oldest_handshake()) {
-    return Limit::handshakes;
+  const TimePoint now = clock_now();
+  std::optional<Limit> met = guard().admit_connection(source, now);
+  if (met) return met;
+  if (connections_.size() >= guard().limit(Limit::connections) && !make_room(source)) {
+    met = Limit::connections;
+  } else if (pending_handshakes() >= guard().limit(Limit::handshakes) && !drop_oldest_handshake()) {
+    met = Limit::handshakes;
   }
-  return guard().admit_connection(source, clock_now());
+  if (met) guard().connection_refused(source, now);
+  return met;
 }
 
 // Closes idle connections, of the sources that hold most first, then the longest idle, until a twentieth of
-// the limit is free: at the limit every connection would look for the next to go.
-bool NetworkHost::make_room() {
+// the limit is free: at the limit every connection would look for the next to go. Where none is idle, a crowd
+// makes room.
+bool NetworkHost::make_room(const std::string& newcomer) {
   const TimePoint now = clock_now();
-  if (now - searched_room_ < between_searches) return false;
+  if (now - searched_room_ < between_searches) return thin_out(newcomer);
   searched_room_ = now;
   struct Candidate {
     std::size_t of_source;
@@ -191,7 +198,25 @@ bool NetworkHost::make_room() {
     ++statistics_.made_room;
     candidate.connection->close(Error{ErrorCode::limit, "idle, and others need the connection"});
   }
-  return !idle.empty();
+  return !idle.empty() || thin_out(newcomer);
+}
+
+// Whoever fills all connections and keeps them busy keeps nobody else out: the address that holds most gives
+// one to an address that holds less than half as many. Its youngest: those that were here before an attack
+// stay.
+bool NetworkHost::thin_out(const std::string& newcomer) {
+  const std::string crowd = guard().most_crowded();
+  if (guard().connections_of(crowd) <= 2 * (guard().connections_of(newcomer) + 1)) return false;
+  Connection* youngest = nullptr;
+  for (const auto& [pointer, held] : connections_) {
+    if (held.source != crowd || pointer->direction() == Connection::Direction::outbound) continue;
+    if (!pointer->is_established() || guard().is_protected(pointer->peer())) continue;
+    if (youngest == nullptr || pointer->opened_at() > youngest->opened_at()) youngest = pointer;
+  }
+  if (youngest == nullptr) return false;
+  ++statistics_.made_room;
+  youngest->close(Error{ErrorCode::limit, "its address holds most connections, and others need one"});
+  return true;
 }
 
 bool NetworkHost::drop_oldest_handshake() {
@@ -467,7 +492,7 @@ Task<Result<void>> NetworkHost::dial_address(PeerId peer, Multiaddr address) {
       last = std::move(socket).error();
       continue;
     }
-    if (connections_.size() >= guard().limit(Limit::connections) && !make_room()) {
+    if (connections_.size() >= guard().limit(Limit::connections) && !make_room(Guard::source_of(target))) {
       guard().refused(Limit::connections);
       co_return fail(ErrorCode::limit, "we have too many connections");
     }

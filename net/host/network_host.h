@@ -67,7 +67,7 @@ class NetworkHost final : public Host, private Connection::Owner {
     std::uint64_t accepted = 0, dialled = 0;
     std::size_t streams = 0;                               // both directions
     std::map<ErrorCode, std::uint64_t> failed_handshakes;  // ours and theirs, by what went wrong
-    std::uint64_t made_room = 0;                           // idle connections closed for others
+    std::uint64_t made_room = 0;                           // connections closed for others
   };
   Statistics statistics() const;
   // Writes the use of the limits that are counted here into the guard, for metrics.
@@ -109,7 +109,8 @@ class NetworkHost final : public Host, private Connection::Owner {
   void serve_some(Connection* connection);
   Task<void> serve(PeerId peer, std::shared_ptr<YamuxStream> stream);
   std::optional<Limit> refusal(const std::string& source);
-  bool make_room();
+  bool make_room(const std::string& newcomer);
+  bool thin_out(const std::string& newcomer);
   bool drop_oldest_handshake();
   void leave_handshake(Connection& connection);
   void doom_peer(const PeerId& peer, const Error& why);

@@ -11,6 +11,9 @@ namespace {
 // Addresses whose arrivals are remembered: beyond it those with nothing open and a full bucket go.
 constexpr std::size_t kMaxSources = 8192;
 constexpr double kPenalty = 10;
+
+constexpr std::string_view kLoopback = "loopback ";
+bool is_spared(const std::string& source) { return source.empty() || source.starts_with(kLoopback); }
 }  // namespace
 
 void Guard::protect(const std::string& who, std::set<PeerId> peers) {
@@ -27,7 +30,8 @@ bool Guard::is_protected(const PeerId& peer) const {
 
 std::string Guard::source_of(const Multiaddr& address) {
   const auto endpoint = address.tcp_endpoint();
-  if (!endpoint || address.is_loopback()) return {};
+  if (!endpoint) return {};
+  if (address.is_loopback()) return std::string(kLoopback) + endpoint->ip;
   if (endpoint->ip.find(':') == std::string::npos) return endpoint->ip;
   std::array<std::uint8_t, 16> bytes{};
   if (inet_pton(AF_INET6, endpoint->ip.c_str(), bytes.data()) != 1) return endpoint->ip;
@@ -44,13 +48,18 @@ Guard::Source& Guard::source(const std::string& name, TimePoint now) {
 }
 
 std::optional<Limit> Guard::admit_connection(const std::string& name, TimePoint now) {
-  if (name.empty()) return std::nullopt;
+  if (is_spared(name)) return std::nullopt;
   Source& from = source(name, now);
   if (from.connections >= limits_[Limit::connections_per_address]) return Limit::connections_per_address;
   if (from.handshakes >= limits_[Limit::handshakes_per_address]) return Limit::handshakes_per_address;
   if (from.arrivals.take(now) == Duration(0)) return std::nullopt;
-  from.arrivals.take(now, -1);  // who is refused owes nothing: it may come when there is room again
+  connection_refused(name, now);
   return Limit::connection_rate_per_address;
+}
+
+// Who is refused owes nothing: it may come when there is room again.
+void Guard::connection_refused(const std::string& name, TimePoint now) {
+  if (!is_spared(name)) source(name, now).arrivals.take(now, -1);
 }
 
 void Guard::connection_opened(const std::string& name) {
@@ -69,7 +78,7 @@ void Guard::connection_closed(const std::string& name) {
 }
 
 void Guard::penalize(const std::string& name, TimePoint now) {
-  if (name.empty()) return;
+  if (is_spared(name)) return;
   TokenBucket& arrivals = source(name, now).arrivals;
   if (!arrivals.hopeless()) arrivals.take(now, kPenalty);
 }
@@ -77,6 +86,12 @@ void Guard::penalize(const std::string& name, TimePoint now) {
 std::size_t Guard::connections_of(const std::string& name) const {
   const auto from = sources_.find(name);
   return from == sources_.end() ? 0 : from->second.connections;
+}
+
+std::string Guard::most_crowded() const {
+  const auto most =
+      std::ranges::max_element(sources_, {}, [](const auto& entry) { return entry.second.connections; });
+  return most == sources_.end() || most->second.connections == 0 ? std::string() : most->first;
 }
 
 std::optional<Limit> Guard::admit_stream(const PeerId& peer) const {
@@ -130,11 +145,18 @@ std::uint64_t Guard::used(Limit limit) const {
     for (const auto& [key, value] : map) result = std::max<std::uint64_t>(result, value.*member);
     return result;
   };
+  const auto most_of_source = [this](auto member) {
+    std::uint64_t result = 0;
+    for (const auto& [name, value] : sources_) {
+      if (!is_spared(name)) result = std::max<std::uint64_t>(result, value.*member);
+    }
+    return result;
+  };
   switch (limit) {
     case Limit::connections_per_address:
-      return most(sources_, &Source::connections);
+      return most_of_source(&Source::connections);
     case Limit::handshakes_per_address:
-      return most(sources_, &Source::handshakes);
+      return most_of_source(&Source::handshakes);
     case Limit::streams:
       return streams_;
     case Limit::streams_per_peer:

@@ -30,11 +30,13 @@ class Guard {
   void protect(const std::string& who, std::set<PeerId> peers);
   bool is_protected(const PeerId& peer) const;
 
-  // Addresses. A source is what limits per address count by: an IPv4 address or an IPv6 /64, nothing for
-  // loopback, which they spare.
+  // Addresses. A source is what limits per address count by: an IPv4 address or an IPv6 /64. Loopback has
+  // some too, which are counted and spared.
   static std::string source_of(const Multiaddr& address);
   // Which limit another inbound connection from there meets, if any. Takes from the source's rate.
   std::optional<Limit> admit_connection(const std::string& source, TimePoint now);
+  // It was refused for another reason: it gets back what admitting it took.
+  void connection_refused(const std::string& source, TimePoint now);
   // The same once it is decided: every one that opened is closed; `handshake` as long as it is one.
   void connection_opened(const std::string& source);
   void handshake_ended(const std::string& source);
@@ -42,6 +44,8 @@ class Guard {
   // An attack came from there: it may connect less often.
   void penalize(const std::string& source, TimePoint now);
   std::size_t connections_of(const std::string& source) const;
+  // The one with the most connections; empty when there are none.
+  std::string most_crowded() const;
 
   // Inbound streams. Which limit another one meets, if any.
   std::optional<Limit> admit_stream(const PeerId& peer) const;

@@ -111,6 +111,45 @@ TEST_CASE("one address gets its share of connections and handshakes, and not tha
   CHECK(scene.join(0)->is_open());
 }
 
+TEST_CASE("who fills every connection and keeps them busy keeps nobody at another address out") {
+  NetworkHostOptions options;
+  options.limits[Limit::connections] = 12;
+  Scene scene(options);
+  std::vector<std::unique_ptr<RawPeer>> crowd, newcomers;
+  for (std::uint32_t i = 0; i < 12; ++i) {
+    REQUIRE(crowd.emplace_back(scene.join(0))->is_open());
+    crowd.back()->frame(RawPeer::window_update, RawPeer::syn, 1, 0);
+    REQUIRE(scene.until([&] { return scene.host->statistics().streams == i + 1; }));
+  }
+  scene.host->guard().protect("the test", {crowd.back()->identity().peer_id()});
+  CHECK_FALSE(scene.join(0)->is_open());
+  CHECK(scene.refusals(Limit::connections) == 1);
+  for (int i = 0; i < 4; ++i) REQUIRE(newcomers.emplace_back(scene.join(1))->is_open());
+  CHECK_FALSE(scene.join(1)->is_open());  // eight and five would be no crowd
+  CHECK(scene.refusals(Limit::connections) == 2);
+  CHECK(scene.host->statistics().made_room == 4);
+  for (const auto& peer : crowd) peer->drain();
+  CHECK(crowd[11]->is_open());  // protected
+  for (std::size_t i = 7; i < 11; ++i) CHECK_FALSE(crowd[i]->is_open());
+  for (std::size_t i = 0; i < 7; ++i) CHECK(crowd[i]->is_open());
+}
+
+TEST_CASE("who connects too often makes nobody leave") {
+  NetworkHostOptions options;
+  options.limits[Limit::connections] = 8;
+  options.limits[Limit::connection_rate_per_address] = 1;  // four at once
+  Scene scene(options);
+  for (int i = 0; i < 4; ++i) REQUIRE(scene.join(0)->is_open());
+  REQUIRE(scene.until([&] { return scene.established() == 0; }));
+  std::vector<std::unique_ptr<RawPeer>> others;
+  for (std::size_t i = 0; i < 8; ++i) REQUIRE(others.emplace_back(scene.join(1 + i / 4))->is_open());
+  CHECK_FALSE(scene.join(0)->is_open());
+  CHECK(scene.refusals(Limit::connection_rate_per_address) == 1);
+  CHECK(scene.host->statistics().made_room == 0);
+  CHECK(scene.join(3)->is_open());
+  CHECK(scene.host->statistics().made_room == 1);
+}
+
 namespace {
 
 // Every stream is refused with a frame, however many come.

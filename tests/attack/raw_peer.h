@@ -32,6 +32,7 @@ class RawPeer {
   ~RawPeer() { close(); }
 
   bool is_open() const { return descriptor_ >= 0; }
+  const crypto::KeyPair& identity() const { return identity_; }
   void close();
   void say(ByteView bytes);
   // Drops what has come, and notices when the node hung up.

@@ -104,10 +104,9 @@ Victim::Program& Victim::start_run() {
   const Program& node = start("node", {"bootstrap", "--listen", listen_});
   must(node, [&] { return !node.address.empty(); });
   // Deadlines short enough that a member that does not answer would show in the rounds at once.
-  const Program& made =
-      start("founder", {"run", "new", "--model", "synthetic", "--parameters", "500", "--rounds", "1000000",
-                        "--delta", "0.1", "--compute-deadline", "3", "--exchange-deadline", "2", "--bootstrap",
-                        node.address});
+  const Program& made = start("founder", {"run", "new", "--model", "synthetic", "--parameters", "500",
+                                          "--rounds", "1000000", "--delta", "0.1", "--compute-deadline", "3",
+                                          "--exchange-deadline", "2", "--bootstrap", node.address});
   must(made, [&] { return !made.run.empty() && made.process->finished(); });
   const std::vector<std::string> join{"join", made.run, "--bootstrap", node.address, "--listen", listen_};
   for (const char* other : {"second", "third"}) start(other, join);

@@ -1,5 +1,5 @@
-// What is attacked: a real process, `testudo bootstrap` or a member of a run that trains all the while, and what
-// can be seen of it from outside. One thread, which runs the scheduler's loop.
+// What is attacked: a real process, `testudo bootstrap` or a member of a run that trains all the while, and
+// what can be seen of it from outside. One thread, which runs the scheduler's loop.
 #pragma once
 
 #include <functional>
