@@ -21,8 +21,7 @@ void collect_host(Registry& registry, net::NetworkHost& host) {
   registry.counter("testudo_connections_established_total", ever, {{"direction", "outbound"}})
       .set(statistics.dialled);
   registry
-      .counter("testudo_connections_evicted_total",
-               "Idle connections that were closed to make room for others")
+      .counter("testudo_connections_evicted_total", "Connections that were closed to make room for others")
       .set(statistics.made_room);
   registry.gauge("testudo_handshakes_pending", "Handshakes that are going on")
       .set(std::uint64_t{host.pending_handshakes()});
