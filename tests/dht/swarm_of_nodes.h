@@ -8,21 +8,11 @@
 
 #include "dht/simulation/sim_dht_network.h"
 #include "net/async/combinators.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TESTUDO_SLOW_BUILD 1
-#endif
-#endif
+#include "tests/repetitions.h"
 
 namespace testudo::dht {
 
-// Sanitizers cost a factor of ten and look for other things than scale.
-#ifdef TESTUDO_SLOW_BUILD
-constexpr std::size_t many_nodes = 120;
-#else
-constexpr std::size_t many_nodes = 1000;
-#endif
+constexpr std::size_t many_nodes = slow_build ? 120 : 1000;
 
 // The simulated network, whose failures fail the test.
 class SwarmOfNodes : public SimDhtNetwork {

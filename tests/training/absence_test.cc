@@ -83,10 +83,12 @@ using Relieve = void (*)(SimSwarm& swarm, SimSwarm::Member& member);
 enum class Absence { line, sleep };
 
 void away(Absence kind, net::Duration absence, std::uint64_t rounds, Strike strike, Relieve relieve) {
+  Picked picked;
   for (const Size size : sizes) {
     const std::size_t members = size.founders + size.joiners;
     for (const std::size_t victim : {std::size_t{0}, members - 1}) {  // a founder; who joined
       for (const Moment moment : moments) {
+        if (!picked.next()) continue;
         CAPTURE(size.founders);
         CAPTURE(victim);
         CAPTURE(static_cast<int>(moment));

@@ -82,7 +82,7 @@ TEST_CASE("a swarm of seven trains through as many sign flippers as its rule bea
 }
 
 TEST_CASE("with the joiner killed in any phase the founder goes on within the round's worst time") {
-  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(12); ++seed) {
     CAPTURE(seed);
     SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 40, .seed = seed});
     swarm.start_all();
@@ -97,7 +97,7 @@ TEST_CASE("with the joiner killed in any phase the founder goes on within the ro
 }
 
 TEST_CASE("with the founder killed the joiner says that it waits, and both go on after its restart") {
-  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(12); ++seed) {
     CAPTURE(seed);
     SimSwarm swarm({.founders = 1, .joiners = 1, .rounds = 40, .seed = seed});
     swarm.start_all();
@@ -116,7 +116,7 @@ TEST_CASE("with the founder killed the joiner says that it waits, and both go on
 }
 
 TEST_CASE("members that die and come back at random never diverge, and the run ends") {
-  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(6); ++seed) {
     CAPTURE(seed);
     crypto::SeededRng rng(seed);
     SimSwarm swarm({.founders = 3, .joiners = 4, .dimension = 100, .rounds = 25, .seed = seed});
@@ -140,7 +140,7 @@ TEST_CASE("members that die and come back at random never diverge, and the run e
 }
 
 TEST_CASE("founders that die at any moment, alone or together, and come back do not lock the run") {
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(60); ++seed) {
     CAPTURE(seed);
     crypto::SeededRng rng(seed);
     const std::size_t founders = 2 + static_cast<std::size_t>(seed % 3);

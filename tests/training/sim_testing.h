@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "tests/repetitions.h"
 #include "training/simulation/sim_swarm.h"
 
 namespace testudo::training {

@@ -10,6 +10,7 @@
 
 #include "crypto/base/vector_unit.h"
 #include "crypto/rng.h"
+#include "tests/repetitions.h"
 #include "training/aggregation/rule.h"
 #include "training/arithmetic/reproducible.h"
 
@@ -157,7 +158,7 @@ struct Round {  // of one part
 };
 
 TEST_CASE("honest results pass the sum check, shifted ones do not, whoever is missing") {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(20); ++seed) {
     const Round round(seed);
     CHECK(round.passes(round.result));
     // What three missing members could have added is allowed for.

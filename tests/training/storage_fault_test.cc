@@ -95,12 +95,15 @@ void strike(Size size, std::size_t victim, std::uint64_t write, Fault fault, std
 }
 
 void strike_everywhere(Fault fault, std::uint64_t count = 1, Hit hit = Hit::victim) {
+  Picked picked;
   for (const Size size : {Size{1, 1}, Size{2, 1}, Size{3, 2}}) {
     // A founder, and who joined.
     for (const std::size_t victim : {std::size_t{0}, size.founders + size.joiners - 1}) {
       const std::uint64_t writes = count_writes(size, victim);
       REQUIRE(writes >= 2 * rounds);
-      for (std::uint64_t write = 1; write <= writes; ++write) strike(size, victim, write, fault, count, hit);
+      for (std::uint64_t write = 1; write <= writes; ++write) {
+        if (picked.next()) strike(size, victim, write, fault, count, hit);
+      }
     }
   }
 }
