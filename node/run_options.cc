@@ -55,6 +55,8 @@ Result<swarm::Manifest> manifest_of(const RunOptions& options, const swarm::Peer
   manifest.start_members = options.start_members;
   manifest.growth_cap = options.growth_cap;
   manifest.challenge_limit = options.challenge_limit;
+  manifest.validators = options.validators;
+  manifest.recompute_tolerance = options.recompute_tolerance;
   TRY(manifest.delta_ms, milliseconds("delta", options.delta));
   TRY(manifest.compute_deadline_ms, milliseconds("compute_deadline", options.compute_deadline));
   TRY(manifest.exchange_deadline_ms, milliseconds("exchange_deadline", options.exchange_deadline));

@@ -22,6 +22,7 @@ constexpr std::uint64_t max_round = std::uint64_t{1} << 40;
 constexpr std::uint32_t max_samples = 65'536;
 constexpr std::uint64_t max_parameters = std::uint64_t{1} << 32;
 constexpr std::uint32_t max_challenges = 64;
+constexpr std::uint32_t max_validators = 64;  // a quarter of the largest group
 
 net::MessageLimits limits() {
   return {.size = manifest_max_bytes, .elements = max_schedule_points, .depth = 4};
@@ -56,12 +57,14 @@ struct ManifestWire {
   std::uint32_t start_members = 0;
   double growth_cap = 0;
   std::uint32_t challenge_limit = 0;
+  std::uint32_t validators = 0;
+  double recompute_tolerance = 0;
   std::uint32_t delta_ms = 0, compute_deadline_ms = 0, exchange_deadline_ms = 0;
   MSGPACK_DEFINE(version, name, author, founders, model, dataset, dataset_digest, seed, initial_parameters,
                  parameter_count, samples, last_round, optimizer, momentum, weight_decay, nesterov,
                  gradient_norm_limit, learning_rate, codec, rule, tau, g_max, hostile_share, group_max,
-                 start_members, growth_cap, challenge_limit, delta_ms, compute_deadline_ms,
-                 exchange_deadline_ms)
+                 start_members, growth_cap, challenge_limit, validators, recompute_tolerance, delta_ms,
+                 compute_deadline_ms, exchange_deadline_ms)
 };
 
 struct SignedWire {
@@ -107,6 +110,8 @@ Result<Manifest> decode_manifest(ByteView bytes) {
   manifest.start_members = wire.start_members;
   manifest.growth_cap = wire.growth_cap;
   manifest.challenge_limit = wire.challenge_limit;
+  manifest.validators = wire.validators;
+  manifest.recompute_tolerance = wire.recompute_tolerance;
   manifest.delta_ms = wire.delta_ms;
   manifest.compute_deadline_ms = wire.compute_deadline_ms;
   manifest.exchange_deadline_ms = wire.exchange_deadline_ms;
@@ -188,6 +193,11 @@ Result<void> check_swarm(const Manifest& manifest) {
   TRY_VOID(check_integer("start_members", manifest.start_members, 1, manifest.group_max));
   TRY_VOID(check_real("growth_cap", manifest.growth_cap >= 0 && manifest.growth_cap <= 1, "between 0 and 1"));
   TRY_VOID(check_integer("challenge_limit", manifest.challenge_limit, 1, max_challenges));
+  TRY_VOID(check_integer("validators", manifest.validators, 0, max_validators));
+  TRY_VOID(
+      check_real("recompute_tolerance",
+                 manifest.recompute_tolerance >= 0 && manifest.recompute_tolerance <= max_recompute_tolerance,
+                 "between 0 and 0.25: beyond that a validator tells nothing from anything"));
   TRY_VOID(check_integer("delta_ms", manifest.delta_ms, min_delta_ms, max_delta_ms));
   // A deadline that is no longer than one delivery would cut off honest members.
   TRY_VOID(check_integer("compute_deadline_ms", manifest.compute_deadline_ms, manifest.delta_ms + 1,
@@ -228,6 +238,8 @@ Bytes Manifest::encode() const {
   wire.start_members = start_members;
   wire.growth_cap = growth_cap;
   wire.challenge_limit = challenge_limit;
+  wire.validators = validators;
+  wire.recompute_tolerance = recompute_tolerance;
   wire.delta_ms = delta_ms;
   wire.compute_deadline_ms = compute_deadline_ms;
   wire.exchange_deadline_ms = exchange_deadline_ms;

@@ -16,6 +16,7 @@ namespace testudo::swarm {
 inline constexpr std::uint32_t max_group = 256;
 inline constexpr std::uint32_t min_delta_ms = 10;
 inline constexpr std::uint32_t max_delta_ms = 60'000;
+inline constexpr double max_recompute_tolerance = 0.25;
 inline constexpr std::uint32_t max_deadline_ms = 24 * 3600 * 1000;
 inline constexpr std::size_t manifest_max_bytes = 64 * 1024;  // with its signature
 inline constexpr std::size_t signed_overhead = 128;  // what the signature and its frame may take of that
@@ -57,6 +58,11 @@ struct Manifest {
   std::uint32_t start_members = 1;    // the first round waits until so many are there, applicants included
   double growth_cap = 0.5;            // admissions a round, as a share of the roster (at least one)
   std::uint32_t challenge_limit = 2;  // a challenger and round
+  std::uint32_t validators = 1;       // drawn each round to recompute another member's contribution; 0: none
+  // ν: the greatest relative distance between the contributions that honest computers compute from the same
+  // batch; 0: they compute the same bits. Beyond 3 ν a validator's word starts a dispute, beyond 2 ν the
+  // contribution is wrong.
+  double recompute_tolerance = 0;
 
   std::uint32_t delta_ms = 500;                // Δ: delivery bound between honest members
   std::uint32_t compute_deadline_ms = 10'000;  // T of COMMIT, which includes the model's work

@@ -217,6 +217,8 @@ void visit_fields(AnyManifest& m, Visit visit) {
   visit("swarm", "start_members", m.start_members);
   visit("swarm", "growth_cap", m.growth_cap);
   visit("swarm", "challenge_limit", m.challenge_limit);
+  visit("swarm", "validators", m.validators);
+  visit("swarm", "recompute_tolerance", m.recompute_tolerance);
   visit("timing", "delta_ms", m.delta_ms);
   visit("timing", "compute_deadline_ms", m.compute_deadline_ms);
   visit("timing", "exchange_deadline_ms", m.exchange_deadline_ms);

@@ -72,6 +72,8 @@ bool is_known(Fault fault) {
     case Fault::wrong_reveal:
     case Fault::wrong_aggregate:
     case Fault::wrong_sketch:
+    case Fault::wrong_contribution:
+    case Fault::false_accusation:
       return true;
   }
   return false;
@@ -106,6 +108,10 @@ std::string_view name(Fault fault) {
       return "wrong aggregate";
     case Fault::wrong_sketch:
       return "wrong sketch";
+    case Fault::wrong_contribution:
+      return "wrong contribution";
+    case Fault::false_accusation:
+      return "false accusation";
   }
   return "unknown fault";
 }

@@ -24,11 +24,13 @@ enum class Fault : std::uint8_t {
   silent = 2,    // fell silent after its COMMIT
   unserved = 3,  // did not answer a challenge
   // Proven, hence banned:
-  equivocation = 16,     // two signed payloads in one place
-  malformed = 17,        // signed what the rules forbid
-  wrong_reveal = 18,     // a coin that is not the one committed to
-  wrong_aggregate = 19,  // a result that the committed contributions do not give
-  wrong_sketch = 20,     // a norm or a sketch that its own contribution does not give
+  equivocation = 16,        // two signed payloads in one place
+  malformed = 17,           // signed what the rules forbid
+  wrong_reveal = 18,        // a coin that is not the one committed to
+  wrong_aggregate = 19,     // a result that the committed contributions do not give
+  wrong_sketch = 20,        // a norm or a sketch that the contribution which it is of does not give
+  wrong_contribution = 21,  // not the gradient of the batch that the beacon named
+  false_accusation = 22,    // a validator that says so of one that is
 };
 constexpr bool is_ban(Fault fault) { return static_cast<std::uint8_t>(fault) >= 16; }
 std::string_view name(Fault fault);

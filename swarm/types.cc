@@ -26,6 +26,8 @@ std::string_view name(Phase phase) {
       return "EVIDENCE";
     case Phase::evidence_again:
       return "EVIDENCE again";
+    case Phase::measure:
+      return "MEASURE";
   }
   return "unknown phase";
 }

@@ -34,8 +34,9 @@ enum class Phase : std::uint8_t {
   check = 9,            // norms and sketches of what every contribution deviates by
   evidence = 10,        // the committed bytes of disputed parts
   evidence_again = 11,  // those that their authors did not show, by the reducer
+  measure = 12,         // how far disputed contributions are from what their authors should have computed
 };
-inline constexpr std::uint8_t last_phase = 11;
+inline constexpr std::uint8_t last_phase = 12;
 std::string_view name(Phase phase);
 
 // One agreed broadcast: one member has one payload in it.

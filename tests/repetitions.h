@@ -1,5 +1,5 @@
-// How much of a long test a slow build does. Sanitizers make simulated swarms ten times slower and look for what
-// a few schedules show as well as hundreds; the ordinary build does all of them.
+// How much of a long test a slow build does. Sanitizers make simulated swarms ten times slower and look for
+// what a few schedules show as well as hundreds; the ordinary build does all of them.
 #pragma once
 
 #include <cstdint>

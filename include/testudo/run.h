@@ -50,6 +50,13 @@ struct RunOptions {
   double growth_cap = 0.5;            // admissions a round, as a share of the members (at least one)
   std::uint32_t challenge_limit = 2;  // challenges of a member in a round
 
+  // Members drawn each round to recompute somebody else's contribution; who sent another one is banned. Only
+  // for models whose contribution follows from parameters, seed and samples alone, on every member's computer
+  // and as often as one asks; so none unless you say so. How far two honest computers may be apart, relative
+  // to the contribution's length: 0 for the same bits, at most 0.25.
+  std::uint32_t validators = 0;
+  double recompute_tolerance = 0;
+
   std::chrono::milliseconds delta{500};                // what a message between honest members takes at most
   std::chrono::milliseconds compute_deadline{10'000};  // for a contribution
   std::chrono::milliseconds exchange_deadline{5'000};  // for every other phase of a round

@@ -17,6 +17,7 @@ TEST_CASE("options that nobody touched give the manifest that the tools make, by
   expected.seed = made->seed;
   expected.start_members = 2;
   expected.learning_rate = {{0, 0.1F}, {expected.last_round, 0}};
+  expected.validators = 0;  // models of a program's own need not be reproducible
   CHECK(*made == expected);
   CHECK(made->seed != Digest{});
 }
@@ -46,6 +47,8 @@ TEST_CASE("every option reaches the manifest") {
   options.start_members = 4;
   options.growth_cap = 0.75;
   options.challenge_limit = 6;
+  options.validators = 3;
+  options.recompute_tolerance = 0.125;
   options.delta = std::chrono::milliseconds(11);
   options.compute_deadline = std::chrono::milliseconds(12);
   options.exchange_deadline = std::chrono::milliseconds(13);
@@ -73,6 +76,8 @@ TEST_CASE("every option reaches the manifest") {
   expected.start_members = 4;
   expected.growth_cap = 0.75;
   expected.challenge_limit = 6;
+  expected.validators = 3;
+  expected.recompute_tolerance = 0.125;
   expected.delta_ms = 11;
   expected.compute_deadline_ms = 12;
   expected.exchange_deadline_ms = 13;

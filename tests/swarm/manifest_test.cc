@@ -116,6 +116,9 @@ TEST_CASE("every bound of a manifest is checked, with a message that names the f
   CHECK(after([](Manifest& m) { m.g_max = 0; }).find("g_max") != std::string::npos);
   CHECK(after([](Manifest& m) { m.hostile_share = 0.5; }).find("hostile_share") != std::string::npos);
   CHECK(after([](Manifest& m) { m.hostile_share = 0; }).find("hostile_share") != std::string::npos);
+  CHECK(after([](Manifest& m) { m.validators = 65; }).find("validators is 65") != std::string::npos);
+  CHECK(after([](Manifest& m) { m.recompute_tolerance = 0.3; }).find("recompute_tolerance") !=
+        std::string::npos);
   CHECK(after([](Manifest& m) { m.delta_ms = 9; }).find("delta_ms is 9") != std::string::npos);
   CHECK(after([](Manifest& m) { m.delta_ms = 60'001; }).find("delta_ms") != std::string::npos);
   CHECK(after([](Manifest& m) { m.exchange_deadline_ms = m.delta_ms; }).find("exchange_deadline_ms") !=

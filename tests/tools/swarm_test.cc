@@ -160,6 +160,52 @@ TEST_CASE("a run whose last round is past ends at once when joined again") {
   }
 }
 
+TEST_CASE("who sends poisoned gradients is banned by all, and told so; the others go on") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::vector<std::string> names = {"a", "b", "c", "hostile"};
+  std::vector<std::string> command = {"run",
+                                      "new",
+                                      "--model",
+                                      "synthetic",
+                                      "--parameters",
+                                      "500",
+                                      "--data",
+                                      test.path(names[0]),
+                                      "--bootstrap",
+                                      address,
+                                      "--rounds",
+                                      "120",
+                                      "--start-members",
+                                      "4"};
+  for (const std::string& name : names) {
+    command.insert(command.end(), {"--founder", test.new_identity(name)});
+  }
+  const auto made = test.run(command);
+  REQUIRE(made->lines.size() == 1);
+  const std::string run = made->lines[0];
+  std::vector<std::unique_ptr<Process>> members;
+  for (std::size_t i = 0; i < 3; ++i) members.push_back(test.join(run, address, names[i]));
+  const auto hostile = test.start_program(
+      "testudo-hostile", {run, "--bootstrap", address, "--data", test.path(names[3]), "--listen",
+                          "/ip4/127.0.0.1/tcp/0", "--json", "--from-round", "10"});
+  for (const auto& member : members) {
+    CAPTURE(member->errors());
+    REQUIRE(member->wait_end());
+    CHECK(member->exit_code() == 0);
+    const auto banned = member->events("banned");
+    REQUIRE(banned.size() == 1);
+    CHECK(banned[0].at("reason") == "wrong contribution");
+    CHECK(banned[0].at("round") > 10);
+    CHECK(member->events("eliminated").empty());
+    CHECK(member->last_round() == 120);
+  }
+  CAPTURE(hostile->errors());
+  REQUIRE(hostile->wait_end());
+  CHECK(hostile->exit_code() == 1);
+  CHECK(hostile->errors().find("banned from the run: round") != std::string::npos);
+}
+
 TEST_CASE("centered_clip bounds an attack that ruins the mean") {
   ProcessTest test;
   const auto [node, address] = test.bootstrap();
@@ -185,7 +231,9 @@ TEST_CASE("centered_clip bounds an attack that ruins the mean") {
                                         "--start-members",
                                         "4",
                                         "--gradient-norm-limit",
-                                        "20"};
+                                        "20",
+                                        "--validators",
+                                        "0"};
     for (const std::string& name : names) {
       command.insert(command.end(), {"--founder", test.new_identity(name)});
     }

@@ -269,11 +269,12 @@ TEST_CASE(
     options.swarm.founders = 4;
     options.swarm.joiners = 3;
     options.swarm.hostile = 1;
-    options.swarm.attack = attack.name;
+    options.swarm.attacks = {std::string(attack.name)};
     const auto report = simulate_round(options);
     for (const Violation& violation : report.violations) FAIL_CHECK(to_text(violation));
     CHECK(report.applied == 8);
-    CHECK(report.bans == (proven.contains(attack.name) ? 1 : 0));
+    CHECK(report.banned_hostile == (proven.contains(attack.name) ? 1 : 0));
+    CHECK(report.banned_honest == 0);
   }
 }
 

@@ -124,6 +124,7 @@ Result<void> join(const JoinOptions& options, const JoinHooks& hooks, Output& ou
   training::ParticipantOptions participant;
   participant.evaluate_every = options.evaluate_every;
   participant.client_mode = options.client;
+  participant.misconduct = hooks.misconduct;
   node::Session session(node, wrapped ? *wrapped : *storage, &data, plan.run, source, observer, participant);
   auto result = run_task(scheduler, take_part(std::move(plan), node, session, data, events, output));
   node.save_peers(data.file("peers"));

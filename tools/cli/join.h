@@ -1,5 +1,5 @@
 // join: takes part in a run until its last round. `testudo join` is this; testudo-hostile is this with
-// another model.
+// misconduct.
 #pragma once
 
 #include <functional>
@@ -11,6 +11,7 @@
 #include "node/data_directory.h"
 #include "tools/cli/program.h"
 #include "training/model.h"
+#include "training/round/misconduct.h"
 
 namespace testudo::tools {
 
@@ -31,6 +32,7 @@ struct JoinHooks {
   std::function<std::unique_ptr<net::Storage>(net::Storage&)> wrap_storage;
   std::function<void(swarm::RoundNumber)> on_round_started;  // before the round's contribution is computed
   std::function<void(const std::string& phase)> on_phase_ended;
+  training::Misconduct* misconduct = nullptr;
 };
 
 void add_join_options(CLI::App& app, JoinOptions& options);

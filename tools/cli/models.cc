@@ -102,6 +102,7 @@ Result<ModelFacts> model_facts(const std::string& name, const Digest& seed, std:
   facts.dataset_digest = source.dataset_digest();
   facts.initial_parameters = training::parameters_digest(model->initial_parameters(seed));
   facts.parameter_count = model->parameter_count();
+  facts.same_bits = name == synthetic;
   return facts;
 }
 

@@ -17,6 +17,7 @@ struct ModelFacts {
   Digest dataset_digest{};  // zero without one
   Digest initial_parameters{};
   std::uint64_t parameter_count = 0;
+  bool same_bits = false;  // gradients have the same bits on every computer
 };
 
 std::vector<std::string> model_names();

@@ -1,10 +1,8 @@
 // testudo-hostile: a member that follows the protocol to the letter and sends poisoned gradients. For the
 // tests and the demo; never installed. The member itself is `testudo join`, unchanged.
 
-#include <memory>
-
 #include "tools/cli/join.h"
-#include "training/simulation/hostile_model.h"
+#include "training/simulation/gradient_attack.h"
 
 int main(int argc, char** argv) {
   using namespace testudo;
@@ -12,29 +10,29 @@ int main(int argc, char** argv) {
   Program program("testudo-hostile", "Takes part in a run and attacks it, for tests and demonstrations.",
                   "Example:  testudo-hostile RUN --bootstrap ADDRESS --data DIR --from-round 100");
   JoinOptions options;
-  training::Attack attack;
-  std::string kind = "sign_flip";
+  training::GradientAttack attack;
+  std::vector<std::string> kinds;
+  std::string what;
+  for (const auto& kind : training::gradient_attack_names()) {
+    kinds.emplace_back(kind.name);
+    what += (what.empty() ? "" : "; ") + kinds.back() + ": " + std::string(kind.what);
+  }
   add_join_options(program.app(), options);
+  program.app().add_option("--attack", attack.kind, what)->capture_default_str()->check(CLI::IsMember(kinds));
   program.app()
-      .add_option("--attack", kind, "sign_flip: the gradient times minus --scale")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"sign_flip"}));
-  program.app()
-      .add_option("--scale", attack.scale, "How much larger the gradient becomes")
+      .add_option("--scale", attack.scale, "How much longer than the gradient, where an attack is")
       ->capture_default_str();
   program.app()
       .add_option("--from-round", attack.from_round, "Honest before this round")
       ->capture_default_str();
-  program.set_command([&](Output& output) {
-    std::shared_ptr<training::HostileModel> hostile;
+  program.app()
+      .add_option("--every", attack.every, "Attacks in every so many-th round only")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  program.set_command([&](Output& output) -> Result<void> {
+    TRY(const auto misconduct, training::make_gradient_attack(attack));
     JoinHooks hooks;
-    hooks.wrap_model = [&](std::shared_ptr<training::Model> honest) {
-      hostile = std::make_shared<training::HostileModel>(std::move(honest), attack);
-      return hostile;
-    };
-    hooks.on_round_started = [&](swarm::RoundNumber round) {
-      if (hostile) hostile->set_round(round.value());
-    };
+    hooks.misconduct = misconduct.get();
     return join(options, hooks, output);
   });
   return program.run(argc, argv);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
@@ -33,6 +34,7 @@ struct NewOptions {
   double delta = 0.5;  // seconds, as the next two
   double compute_deadline = 10;
   double exchange_deadline = 5;
+  std::optional<double> recompute_tolerance;
   swarm::Manifest manifest;
 };
 
@@ -61,6 +63,8 @@ Result<swarm::Manifest> make_manifest(const NewOptions& options, const swarm::Pe
   manifest.dataset_digest = facts.dataset_digest;
   manifest.initial_parameters = facts.initial_parameters;
   manifest.parameter_count = facts.parameter_count;
+  // Of libtorch's kernels: another thread count or instruction set moves some values by a step of the codec.
+  manifest.recompute_tolerance = options.recompute_tolerance.value_or(facts.same_bits ? 0 : 0.01);
 
   const std::string schedule = !options.learning_rate.empty()
                                    ? options.learning_rate
@@ -267,6 +271,19 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
       ->check(fits(&swarm::Manifest::challenge_limit))
       ->capture_default_str()
       ->group("Protocol");
+  command
+      ->add_option("--validators", manifest.validators,
+                   "Members that recompute another's gradient in a round, a quarter at most; 0: none")
+      ->check(fits(&swarm::Manifest::validators))
+      ->capture_default_str()
+      ->group("Protocol");
+  command
+      ->add_option(
+          "--recompute-tolerance", options->recompute_tolerance,
+          "How far honest computers' gradients may be apart, relative to their length (default: 0 for "
+          "models that compute the same bits everywhere, 0.01 for others)")
+      ->check(finite_range(0.0, swarm::max_recompute_tolerance))
+      ->group("Protocol");
   const auto seconds = [](std::uint32_t least, std::uint32_t most) {
     return finite_range(least / 1000.0, most / 1000.0);
   };
@@ -327,6 +344,8 @@ Json manifest_json(const swarm::Manifest& manifest) {
           {"start_members", manifest.start_members},
           {"growth_cap", manifest.growth_cap},
           {"challenge_limit", manifest.challenge_limit},
+          {"validators", manifest.validators},
+          {"recompute_tolerance", manifest.recompute_tolerance},
           {"delta_ms", manifest.delta_ms},
           {"compute_deadline_ms", manifest.compute_deadline_ms},
           {"exchange_deadline_ms", manifest.exchange_deadline_ms}};

@@ -2,8 +2,10 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
+#include <sstream>
 
 #include "crypto/base/encoding.h"
 #include "crypto/base/log.h"
@@ -44,9 +46,36 @@ struct RoundArguments {
   double partition_time = 5;
   std::size_t hostile = 0;
   std::string attack = "sign_flip";
+  std::uint64_t attack_from = 3;
+  std::uint32_t validators = 1;
+  double survive = 0.33;
   double within = 0;
   bool trace = false;
 };
+
+constexpr const char* list_attacks = "list";
+
+bool is_attack(const std::string& name) {
+  return std::ranges::find(training::attack_names(), name, &training::AttackName::name) !=
+         training::attack_names().end();
+}
+
+std::vector<std::string> split(const std::string& names) {
+  std::vector<std::string> out;
+  std::stringstream stream(names);
+  for (std::string name; std::getline(stream, name, ',');) out.push_back(name);
+  return out;
+}
+
+std::string check_attacks(const std::string& names) {
+  if (names == list_attacks) return {};
+  const auto all = split(names);
+  if (all.empty()) return "no attack is named";
+  for (const std::string& name : all) {
+    if (!is_attack(name)) return fmt::format("no attack is called \"{}\"; --attack list names them", name);
+  }
+  return {};
+}
 
 Result<void> check_members(const RoundArguments& arguments) {
   if (arguments.founders > arguments.members) {
@@ -66,10 +95,13 @@ training::RoundSimulationOptions simulation_options(const RoundArguments& argume
   out.swarm = {.founders = arguments.founders,
                .joiners = arguments.members - arguments.founders,
                .hostile = arguments.hostile,
-               .attack = arguments.attack,
+               .attacks = split(arguments.attack),
+               .attack_from = arguments.attack_from,
+               .survive = arguments.survive,
                .dimension = arguments.parameters,
                .rounds = arguments.rounds,
                .rule = arguments.rule,
+               .validators = arguments.validators,
                .codec = arguments.codec,
                .loss = arguments.loss,
                .latency = milliseconds(arguments.latency),
@@ -139,7 +171,14 @@ class RoundPrinter final : public training::RoundSimulationObserver {
   std::pair<std::uint64_t, std::uint32_t> shown_{};
 };
 
-void say_report(std::uint64_t seed, const RoundSimulationReport& report, Output& output) {
+// Of what honest members hold, among the properties that failed.
+std::size_t divergences(const RoundSimulationReport& report) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      report.violations, [](const Violation& violation) { return violation.is_divergence(); }));
+}
+
+void say_report(const RoundArguments& arguments, std::uint64_t seed, const RoundSimulationReport& report,
+                Output& output) {
   const double p50 = training::quantile(report.round_seconds, 0.5);
   const double p99 = training::quantile(report.round_seconds, 0.99);
   const double virtual_seconds = net::seconds(report.virtual_time);
@@ -152,11 +191,15 @@ void say_report(std::uint64_t seed, const RoundSimulationReport& report, Output&
       duration_text(virtual_seconds));
   if (report.kills > 0) text += fmt::format(", killed {}", report.kills);
   if (report.partitions > 0) text += fmt::format(", partitions {}", report.partitions);
-  if (report.seats_lost > 0) text += fmt::format(", seats lost {}", report.seats_lost);
-  if (report.bans > 0) text += fmt::format(", hostile members banned {}", report.bans);
+  if (report.eliminated_honest > 0) text += fmt::format(", seats lost {}", report.eliminated_honest);
+  if (report.banned_hostile > 0) {
+    text += fmt::format(", hostile members banned {} after {:.1f} rounds on average", report.banned_hostile,
+                        report.rounds_to_ban);
+  }
   output.say({{"event", "done"},
               {"seed", seed},
               {"held", report.violations.empty()},
+              {"rounds", arguments.rounds},
               {"applied", report.applied},
               {"void", report.voided},
               {"round_seconds_p50", p50},
@@ -165,8 +208,11 @@ void say_report(std::uint64_t seed, const RoundSimulationReport& report, Output&
               {"loss", number(report.final_loss)},
               {"kills", report.kills},
               {"partitions", report.partitions},
-              {"seats_lost", report.seats_lost},
-              {"bans", report.bans},
+              {"banned_hostile", report.banned_hostile},
+              {"banned_honest", report.banned_honest},
+              {"eliminated_honest", report.eliminated_honest},
+              {"rounds_to_ban_mean", report.banned_hostile > 0 ? Json(report.rounds_to_ban) : Json(nullptr)},
+              {"divergences", divergences(report)},
               {"virtual_seconds", virtual_seconds},
               {"segments", report.segments},
               {"trace", fmt::format("{:016x}", report.trace)}},
@@ -174,6 +220,13 @@ void say_report(std::uint64_t seed, const RoundSimulationReport& report, Output&
 }
 
 Result<void> simulate_rounds(const RoundArguments& arguments, const CLI::App& command, Output& output) {
+  if (arguments.attack == list_attacks) {
+    for (const auto& attack : training::attack_names()) {
+      output.say({{"event", "attack"}, {"name", attack.name}, {"what", attack.what}},
+                 fmt::format("{:<18} {}", attack.name, attack.what));
+    }
+    return {};
+  }
   TRY(const auto seeds, chosen_seeds(arguments.seeds));
   // What a simulated member warns of is a part of the story, and told by --trace.
   std::optional<log::Sink> errors_only;
@@ -206,7 +259,7 @@ Result<void> simulate_rounds(const RoundArguments& arguments, const CLI::App& co
         output.say(Json(),
                    fmt::format("replay: {}  # testudo {}", replay_line(command, seeds[i]), TESTUDO_VERSION));
     }
-    say_report(seeds[i], report, output);
+    say_report(arguments, seeds[i], report, output);
   }
   progress.say(progress.summary());
   if (failed == 0) return {};
@@ -265,16 +318,16 @@ Next:     the replay line of a seed that failed, with --trace)",
   option("--partition-time", a.partition_time, "Seconds on average until it is whole again")
       ->check(finite_range(0.0, 36e3));
   option("--hostile", a.hostile, "Members that attack");
-  std::vector<std::string> attacks;
-  std::string attack_help = "What they do:";
-  for (const auto& attack : training::attack_names()) {
-    attacks.emplace_back(attack.name);
-    attack_help += fmt::format(" {} ({});", attack.name, attack.what);
-  }
-  attack_help.back() = '.';
-  command->add_option("--attack", a.attack, attack_help)
-      ->capture_default_str()
-      ->check(CLI::IsMember(attacks));
+  option("--attack", a.attack,
+         "What they do, one after another if there are several: NAME[,NAME...]; list names all")
+      ->check(check_attacks);
+  option("--attack-from", a.attack_from, "The first round in which they do it")
+      ->check(CLI::Range(1, 1'000'000));
+  option("--validators", a.validators,
+         "Members that recompute another's contribution in a round, a quarter at most")
+      ->check(CLI::Range(0, 64));
+  option("--survive", a.survive, "Share of hostile votes that the run promises to survive")
+      ->check(finite_range(0.01, 0.499));
   option("--within", a.within, "Virtual seconds in which it must end; 0: what the worst rounds take")
       ->check(finite_range(0.0, 1e9));
   check_together(*command, [arguments] { return check_members(*arguments); });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "crypto/base/check.h"
 #include "crypto/base/vector_unit.h"
@@ -73,22 +74,27 @@ double length(const Sketch& sketch) {
 
 }  // namespace
 
-std::vector<Deviation> deviations(const Parts& contributions, const Parts& result, const Digest& seed,
-                                  double tau) {
-  TESTUDO_CHECK(result.members() == 1 && result.size() == contributions.size());
+namespace {
+
+// `result` null: zeros.
+std::vector<Deviation> deviations_from(const Parts& contributions, const Parts* result, const Digest& seed,
+                                       double tau) {
   const ScopedFloatEnvironment environment;
   crypto::SeededRng rng(seed);
   PartsBlock rows(contributions);
-  PartsBlock reduced(result);
+  std::optional<PartsBlock> reduced;
+  if (result != nullptr) reduced.emplace(*result);
+  const std::vector<float> zeros(result == nullptr ? Parts::block : 0);
   std::vector<Sums> sums(contributions.members());
   std::vector<double> r(Parts::block);
   Bytes lots(Parts::block);
   for (std::size_t begin = 0; begin < contributions.size(); begin += Parts::block) {
     const std::size_t size = rows.read(begin);
-    reduced.read(begin);
+    if (reduced) reduced->read(begin);
+    const float* const from = reduced ? reduced->row(0) : zeros.data();
     rng.fill(MutableByteView(lots).first(size));
     for (std::size_t i = 0; i < sums.size(); ++i) {
-      run_widest<subtract>(rows.row(i), reduced.row(0), r.data(), size);
+      run_widest<subtract>(rows.row(i), from, r.data(), size);
       run_widest<add_squares>(static_cast<const double*>(r.data()), sums[i].squares.data(), size);
       run_baseline<scatter>(static_cast<const double*>(r.data()),
                             static_cast<const std::uint8_t*>(lots.data()), sums[i].by_byte.data(), size);
@@ -98,6 +104,19 @@ std::vector<Deviation> deviations(const Parts& contributions, const Parts& resul
   found.reserve(sums.size());
   for (const Sums& sum : sums) found.push_back(finish(sum, tau));
   return found;
+}
+
+}  // namespace
+
+std::vector<Deviation> deviations(const Parts& contributions, const Parts& result, const Digest& seed,
+                                  double tau) {
+  TESTUDO_CHECK(result.members() == 1 && result.size() == contributions.size());
+  return deviations_from(contributions, &result, seed, tau);
+}
+
+Sketch sketch_of(const Parts& contribution, const Digest& seed) {
+  TESTUDO_CHECK(contribution.members() == 1);
+  return deviations_from(contribution, nullptr, seed, std::numeric_limits<double>::infinity()).front().sketch;
 }
 
 double distance_from(const Parts& contribution, std::span<const float> start) {

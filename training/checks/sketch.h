@@ -38,6 +38,10 @@ struct Deviation {
 std::vector<Deviation> deviations(const Parts& contributions, const Parts& result, const Digest& seed,
                                   double tau);
 
+// The count-sketch of one part itself, not of what it deviates by: rules 3 and 4 with v = 0 and τ = ∞.
+// REQUIRES: one member.
+Sketch sketch_of(const Parts& contribution, const Digest& seed);
+
 // ‖g − start‖ of one part, in the order of rule 2; an empty start is zeros.
 double distance_from(const Parts& contribution, std::span<const float> start);
 

@@ -57,7 +57,7 @@ void Participant::Impl::connect_protocols() {
     if (chain().roster().is_banned(from)) return std::size_t{0};
     return chain().roster().contains(from) ? std::numeric_limits<std::size_t>::max() : strangers_limit;
   };
-  const std::size_t payload = max_payload(manifest(), swarm::Phase::gather_answer);
+  const std::size_t payload = max_payload(manifest(), swarm::Phase::evidence);
   control_ = std::make_unique<swarm::Links>(
       host_, "/testudo/round/1.0.0",
       swarm::Links::Limits{.header_bytes = strangers_limit + payload + 256 * manifest().group_max,
@@ -94,6 +94,9 @@ Task<Result<void>> Participant::Impl::run() {
   traffic_before_ = host_.traffic();
   progress_ = scheduler_.now();
   while (chain().next_round() <= swarm::RoundNumber(manifest().last_round)) {
+    if (chain().roster().is_banned(self_)) {
+      co_return fail(ErrorCode::refused, "this identity was banned from the run: " + ban_);
+    }
     if (certificate_) {
       co_await adopt(std::move(*certificate_), nullptr, nullptr, scheduler_.now());
     } else if (ahead_ && (!seated() || !state_)) {
@@ -187,6 +190,8 @@ Task<void> Participant::Impl::attempt() {
                .spare = spare_,
                .applications = fresh_applications(),
                .accusations = accusations(),
+               .last = record_of(position.round.value() - 1),
+               .before_last = record_of(position.round.value() - 2),
                .on_phase_ended = [this](const std::string& phase) { observer_.on_phase_ended(phase); },
                .misconduct = options_.misconduct},
               model_, *broadcaster_, *exchange_);
@@ -243,6 +248,11 @@ Task<void> Participant::Impl::attempt() {
   const Round::Result* own = result && *result ? &**result : nullptr;
   Certificate certificate = std::move(*certificate_);
   co_await adopt(std::move(certificate), own, &round, started);
+}
+
+std::shared_ptr<const RoundRecord> Participant::Impl::record_of(std::uint64_t round) const {
+  const auto found = records_.find(round);
+  return found == records_.end() ? nullptr : found->second;
 }
 
 // The coin of an attempt: nobody else can make these signatures, and this member makes no others.
@@ -307,6 +317,9 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
     const bool voted = ballot_.has_vote_of(member.id, outcome.round, outcome.attempt);
     if (member.id != self_ && (!voted || (!signed_it && !same))) send(member.id, certificate);
   }
+  for (const swarm::Removal& removal : outcome.removed) {
+    if (is_ban(removal.fault) && removal.peer != self_) tasks_.spawn(dismiss(removal.peer, certificate));
+  }
   note_roster(outcome);
   spectator_ = false;
   progress_ = scheduler_.now();
@@ -316,6 +329,8 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
                  outcome.round.value());
     }
     state_ = state;
+    records_.erase(records_.begin(), records_.lower_bound(outcome.round.value() - 1));
+    if (state && own->record) records_[outcome.round.value()] = own->record;
     if (state) states_.remember(outcome.state, state);
   }
   waiting_.clear();
@@ -350,13 +365,11 @@ void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
   for (const swarm::Removal& removal : outcome.removed) {
     observer_.on_removed(removal, outcome.round);
     ballot_.forget(removal.peer);
-    if (is_ban(removal.fault)) {
-      host_.ban(removal.peer);
-      broadcaster_->drop_evidence(removal.peer);
-    }
+    if (is_ban(removal.fault)) broadcaster_->drop_evidence(removal.peer);
     if (removal.peer == self_) {
-      log::warn("this member lost its seat in round {}: {}", outcome.round.value(), name(removal.fault));
-    } else {
+      ban_ = "round " + std::to_string(outcome.round.value()) + ", " + std::string(name(removal.fault));
+      log::warn("this member lost its seat in {}", ban_);
+    } else if (!is_ban(removal.fault)) {
       control_->forget(removal.peer);
       exchange_->forget(removal.peer);
     }
@@ -369,6 +382,15 @@ void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
   for (const auto& member : chain().roster().members()) wanted.push_back(member.id);
   std::erase_if(wanted, [this](const PeerId& id) { return chain().roster().is_banned(id); });
   directory_.set_wanted(std::move(wanted));
+}
+
+// Who is banned is shown why, and has a moment to read it, before the door closes.
+Task<void> Participant::Impl::dismiss(PeerId peer, Certificate certificate) {
+  exchange_->forget(peer);
+  send(peer, certificate);
+  co_await net::sleep_for(scheduler_, repeat_every);
+  control_->forget(peer);
+  host_.ban(peer);
 }
 
 bool Participant::Impl::load_state(const Digest& root) {

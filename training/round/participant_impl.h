@@ -90,6 +90,7 @@ class Participant::Impl {
   Task<void> fetch_state();
   Task<void> store_beside(Digest root, StateStore::State state);
   Task<void> attempt();
+  std::shared_ptr<const RoundRecord> record_of(std::uint64_t round) const;
   crypto::Opening opening_at(const swarm::Ledger::Position& position) const;
   Task<Result<StateStore::Entries>> prepare(const Round::Result& own, Digest root);
   Task<void> adopt(Certificate certificate, const Round::Result* own, const Round* round,
@@ -119,6 +120,7 @@ class Participant::Impl {
   void say_waiting(const std::string& reason);
   void say_unwritten(const Error& error);
   void note_roster(const swarm::Outcome& outcome);
+  Task<void> dismiss(PeerId peer, Certificate certificate);
 
   net::Host& host_;
   net::Scheduler& scheduler_;
@@ -134,6 +136,7 @@ class Participant::Impl {
   std::unique_ptr<swarm::Ledger> ledger_;
   std::shared_ptr<const TrainingState> state_;  // of the chain's head; null while it has to be fetched
   std::shared_ptr<SpareBuffers> spare_;
+  std::map<std::uint64_t, std::shared_ptr<const RoundRecord>> records_;  // of the last two applied rounds
   StateStore states_;
   swarm::Directory directory_;
   std::unique_ptr<swarm::Links> control_;
@@ -153,6 +156,7 @@ class Participant::Impl {
   net::TimePoint progress_;                     // of the last certificate, or of the start
   net::Misbehaviour misbehaviour_{"/testudo/round/1.0.0"};
   std::string waiting_;
+  std::string ban_;                    // where and why this member lost its seat
   net::TimePoint say_unwritten_from_;  // what the disk says is not repeated before
   bool started_ = false;
   net::Event changed_;

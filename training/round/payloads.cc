@@ -16,6 +16,13 @@ struct WireApplication {
   MSGPACK_DEFINE_ARRAY(peer, client_mode)
 };
 
+struct WireHolding {
+  swarm::PeerId target;
+  std::uint32_t part = 0;
+  Bytes sketch;  // little-endian floats, as all sketches
+  MSGPACK_DEFINE_ARRAY(target, part, sketch)
+};
+
 struct WireCommit {
   std::vector<Digest> parts;
   std::vector<double> distances;
@@ -24,7 +31,8 @@ struct WireCommit {
   Digest coin{};
   std::vector<WireApplication> applications;
   std::vector<Bytes> accusations;
-  MSGPACK_DEFINE_ARRAY(parts, distances, samples, loss, coin, applications, accusations)
+  std::vector<WireHolding> holdings;
+  MSGPACK_DEFINE_ARRAY(parts, distances, samples, loss, coin, applications, accusations, holdings)
 };
 
 struct WirePartOf {
@@ -46,6 +54,12 @@ struct WireAnswer {
   MSGPACK_DEFINE_ARRAY(part, member, bytes)
 };
 
+struct WireAnswers {
+  std::vector<WireAnswer> parts;
+  std::vector<WireAnswer> earlier;
+  MSGPACK_DEFINE_ARRAY(parts, earlier)
+};
+
 struct WireReduced {
   std::uint32_t part = 0;
   std::vector<Digest> hash;  // one, or none
@@ -60,9 +74,52 @@ struct WireReveal {
 
 struct WireDeviation {
   double norm = 0;
-  Bytes sketch;  // little-endian floats
+  Bytes sketch;
   MSGPACK_DEFINE_ARRAY(norm, sketch)
 };
+
+struct WireStatement {
+  bool same = false;
+  std::vector<Bytes> sketches;
+  MSGPACK_DEFINE_ARRAY(same, sketches)
+};
+
+struct WireValidation {
+  swarm::PeerId validator;
+  swarm::PeerId target;
+  MSGPACK_DEFINE_ARRAY(validator, target)
+};
+
+struct WireCheck {
+  std::vector<WireDeviation> parts;
+  std::vector<WireStatement> recomputed;  // one, or none
+  std::vector<WireValidation> disputes;
+  MSGPACK_DEFINE_ARRAY(parts, recomputed, disputes)
+};
+
+struct WireMeasure {
+  swarm::PeerId target;
+  double distance = 0;
+  MSGPACK_DEFINE_ARRAY(target, distance)
+};
+
+Bytes sketch_bytes(const Sketch& sketch) {
+  Bytes bytes(sizeof(Sketch));
+  std::memcpy(bytes.data(), sketch.data(), sizeof(Sketch));
+  return bytes;
+}
+
+Result<Sketch> read_sketch(const Bytes& bytes) {
+  if (bytes.size() != sizeof(Sketch)) {
+    return fail(ErrorCode::protocol, "a sketch of " + std::to_string(bytes.size()) + " bytes");
+  }
+  Sketch sketch;
+  std::memcpy(sketch.data(), bytes.data(), sizeof(Sketch));
+  if (!std::ranges::all_of(sketch, [](float value) { return std::isfinite(value); })) {
+    return fail(ErrorCode::protocol, "a sketch is not finite");
+  }
+  return sketch;
+}
 
 bool is_length(double value) { return std::isfinite(value) && value >= 0; }
 
@@ -84,9 +141,12 @@ Result<void> at_most(const std::vector<T>& list, std::size_t limit, const char* 
 }  // namespace
 
 Bytes CommitPayload::encode() const {
-  WireCommit wire{parts, distances, samples, loss, coin, {}, {}};
+  WireCommit wire{parts, distances, samples, loss, coin, {}, {}, {}};
   for (const auto& entry : applications) wire.applications.push_back({entry.peer, entry.client_mode});
   for (const auto& accusation : accusations) wire.accusations.push_back(accusation.encode());
+  for (const Holding& holding : holdings) {
+    wire.holdings.push_back({holding.target, holding.part.value(), sketch_bytes(holding.sketch)});
+  }
   return net::pack(wire);
 }
 
@@ -95,6 +155,7 @@ Result<CommitPayload> CommitPayload::decode(ByteView bytes) {
   TRY_VOID(at_most(wire.parts, part_limit, "parts"));
   TRY_VOID(at_most(wire.applications, application_limit, "applications"));
   TRY_VOID(at_most(wire.accusations, accusation_limit, "accusations"));
+  TRY_VOID(at_most(wire.holdings, part_limit, "holdings"));
   if (!std::isfinite(wire.loss)) return fail(ErrorCode::protocol, "loss is not finite");
   if (!wire.distances.empty() && wire.distances.size() != wire.parts.size()) {
     return fail(ErrorCode::protocol, std::to_string(wire.distances.size()) + " distances for " +
@@ -104,7 +165,7 @@ Result<CommitPayload> CommitPayload::decode(ByteView bytes) {
     return fail(ErrorCode::protocol, "a distance is no length");
   }
   CommitPayload payload{
-      std::move(wire.parts), std::move(wire.distances), wire.samples, wire.loss, wire.coin, {}, {}};
+      std::move(wire.parts), std::move(wire.distances), wire.samples, wire.loss, wire.coin, {}, {}, {}};
   for (const auto& entry : wire.applications) payload.applications.push_back({entry.peer, entry.client_mode});
   const auto by_peer = [](const auto& a, const auto& b) { return a.peer < b.peer; };
   if (std::ranges::adjacent_find(payload.applications, [&](const auto& a, const auto& b) {
@@ -116,7 +177,17 @@ Result<CommitPayload> CommitPayload::decode(ByteView bytes) {
     TRY(auto evidence, swarm::Equivocation::decode(accusation));
     payload.accusations.push_back(std::move(evidence));
   }
+  for (const WireHolding& holding : wire.holdings) {
+    TRY(const Sketch sketch, read_sketch(holding.sketch));
+    payload.holdings.push_back({holding.target, PartIndex(holding.part), sketch});
+  }
   return payload;
+}
+
+const Sketch* CommitPayload::find_holding(const swarm::PeerId& target, PartIndex part) const {
+  const auto found = std::ranges::find_if(
+      holdings, [&](const Holding& holding) { return holding.target == target && holding.part == part; });
+  return found == holdings.end() ? nullptr : &found->sketch;
 }
 
 Bytes ChallengePayload::encode() const {
@@ -137,23 +208,33 @@ Result<ChallengePayload> ChallengePayload::decode(ByteView bytes) {
 }
 
 Bytes AnswerPayload::encode() const {
-  std::vector<WireAnswer> wire;
-  for (const auto& [entry, bytes] : parts) wire.push_back({entry.part.value(), entry.member, bytes});
-  return net::pack(wire);
+  const auto written = [](const Parts& list) {
+    std::vector<WireAnswer> out;
+    for (const auto& [entry, bytes] : list) out.push_back({entry.part.value(), entry.member, bytes});
+    return out;
+  };
+  return net::pack(WireAnswers{written(parts), written(earlier)});
 }
 
 Result<AnswerPayload> AnswerPayload::decode(ByteView bytes) {
-  TRY(auto wire, unpack_payload<std::vector<WireAnswer>>(bytes));
-  TRY_VOID(at_most(wire, part_limit, "answers"));
+  TRY(auto wire, unpack_payload<WireAnswers>(bytes));
+  TRY_VOID(at_most(wire.parts, part_limit, "answers"));
+  TRY_VOID(at_most(wire.earlier, part_limit, "earlier answers"));
+  const auto read = [](std::vector<WireAnswer> list) {
+    Parts out;
+    for (WireAnswer& entry : list) {
+      out.emplace_back(PartOf{PartIndex(entry.part), entry.member}, std::move(entry.bytes));
+    }
+    return out;
+  };
   AnswerPayload payload;
-  for (WireAnswer& entry : wire) {
-    payload.parts.emplace_back(PartOf{PartIndex(entry.part), entry.member}, std::move(entry.bytes));
-  }
+  payload.parts = read(std::move(wire.parts));
+  payload.earlier = read(std::move(wire.earlier));
   return payload;
 }
 
-const Bytes* AnswerPayload::find(const PartOf& entry) const {
-  const auto found = std::ranges::find(parts, entry, [](const auto& part) { return part.first; });
+const Bytes* AnswerPayload::find_in(const Parts& parts, const PartOf& entry) {
+  const auto found = std::ranges::find(parts, entry, &Parts::value_type::first);
   return found == parts.end() ? nullptr : &found->second;
 }
 
@@ -185,33 +266,64 @@ Result<RevealPayload> RevealPayload::decode(ByteView bytes) {
 }
 
 Bytes CheckPayload::encode() const {
-  std::vector<WireDeviation> wire;
-  for (const Deviation& part : parts) {
-    WireDeviation entry{part.norm, Bytes(sizeof(Sketch))};
-    std::memcpy(entry.sketch.data(), part.sketch.data(), sizeof(Sketch));
-    wire.push_back(std::move(entry));
+  WireCheck wire;
+  for (const Deviation& part : parts) wire.parts.push_back({part.norm, sketch_bytes(part.sketch)});
+  if (recomputed) {
+    WireStatement statement{recomputed->same, {}};
+    for (const Sketch& sketch : recomputed->sketches) statement.sketches.push_back(sketch_bytes(sketch));
+    wire.recomputed.push_back(std::move(statement));
   }
+  for (const Validation& dispute : disputes) wire.disputes.push_back({dispute.validator, dispute.target});
   return net::pack(wire);
 }
 
 Result<CheckPayload> CheckPayload::decode(ByteView bytes) {
-  TRY(const auto wire, unpack_payload<std::vector<WireDeviation>>(bytes));
-  TRY_VOID(at_most(wire, part_limit, "deviations"));
+  TRY(const auto wire, unpack_payload<WireCheck>(bytes));
+  TRY_VOID(at_most(wire.parts, part_limit, "deviations"));
+  TRY_VOID(at_most(wire.recomputed, 1, "statements"));
+  TRY_VOID(at_most(wire.disputes, dispute_limit, "disputes"));
   CheckPayload payload;
-  for (const WireDeviation& entry : wire) {
+  for (const WireDeviation& entry : wire.parts) {
     if (!is_length(entry.norm)) return fail(ErrorCode::protocol, "a norm is no length");
-    if (entry.sketch.size() != sizeof(Sketch)) {
-      return fail(ErrorCode::protocol, "a sketch of " + std::to_string(entry.sketch.size()) + " bytes");
+    TRY(const Sketch sketch, read_sketch(entry.sketch));
+    payload.parts.push_back({entry.norm, sketch});
+  }
+  for (const WireStatement& entry : wire.recomputed) {
+    TRY_VOID(at_most(entry.sketches, part_limit, "sketches"));
+    Statement statement{entry.same, {}};
+    for (const Bytes& encoded : entry.sketches) {
+      TRY(const Sketch sketch, read_sketch(encoded));
+      statement.sketches.push_back(sketch);
     }
-    Deviation deviation{entry.norm, {}};
-    std::memcpy(deviation.sketch.data(), entry.sketch.data(), sizeof(Sketch));
-    const auto finite = [](float value) { return std::isfinite(value); };
-    if (!std::ranges::all_of(deviation.sketch, finite)) {
-      return fail(ErrorCode::protocol, "a sketch is not finite");
-    }
-    payload.parts.push_back(deviation);
+    payload.recomputed = std::move(statement);
+  }
+  for (const auto& entry : wire.disputes) payload.disputes.push_back({entry.validator, entry.target});
+  if (std::ranges::adjacent_find(payload.disputes, std::ranges::greater_equal{}) != payload.disputes.end()) {
+    return fail(ErrorCode::protocol, "disputes are not ascending");
   }
   return payload;
+}
+
+Bytes MeasurePayload::encode() const {
+  std::vector<WireMeasure> wire;
+  for (const auto& [target, distance] : distances) wire.push_back({target, distance});
+  return net::pack(wire);
+}
+
+Result<MeasurePayload> MeasurePayload::decode(ByteView bytes) {
+  TRY(const auto wire, unpack_payload<std::vector<WireMeasure>>(bytes));
+  TRY_VOID(at_most(wire, dispute_limit, "measured distances"));
+  MeasurePayload payload;
+  for (const WireMeasure& entry : wire) {
+    if (!is_length(entry.distance)) return fail(ErrorCode::protocol, "a distance is no length");
+    payload.distances.emplace_back(entry.target, entry.distance);
+  }
+  return payload;
+}
+
+std::optional<double> MeasurePayload::find(const swarm::PeerId& target) const {
+  const auto found = std::ranges::find(distances, target, [](const auto& entry) { return entry.first; });
+  return found == distances.end() ? std::nullopt : std::optional(found->second);
 }
 
 }  // namespace testudo::training

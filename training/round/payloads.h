@@ -10,6 +10,7 @@
 #include "swarm/outcome.h"
 #include "swarm/phase_message.h"
 #include "training/checks/sketch.h"
+#include "training/checks/validation.h"
 #include "training/round/part_exchange.h"
 
 namespace testudo::training {
@@ -17,6 +18,15 @@ namespace testudo::training {
 inline constexpr std::size_t part_limit = 256;        // far above group_max
 inline constexpr std::size_t application_limit = 64;  // applications that one COMMIT lists
 inline constexpr std::size_t accusation_limit = 4;    // equivocations that one COMMIT reports
+inline constexpr std::size_t dispute_limit = 4;       // disputes that one round settles
+
+// A sketch of a part that its sender reduced two rounds ago: of the contribution of `target`, which a
+// validator recomputed in the last round.
+struct Holding {
+  swarm::PeerId target;
+  PartIndex part;
+  Sketch sketch{};
+};
 
 struct CommitPayload {
   std::vector<Digest> parts;  // hashes of the encoded parts; empty: takes part without contributing
@@ -28,7 +38,9 @@ struct CommitPayload {
   Digest coin{};                               // commitment to what REVEAL opens
   std::vector<swarm::Admission> applications;  // seen by this member, ascending
   std::vector<swarm::Equivocation> accusations;
+  std::vector<Holding> holdings;
 
+  const Sketch* find_holding(const swarm::PeerId& target, PartIndex part) const;
   Bytes encode() const;
   static Result<CommitPayload> decode(ByteView bytes);
 };
@@ -51,13 +63,19 @@ struct ChallengePayload {
 };
 
 // The bytes that the sender was asked for: the contributions of `member` to parts, or (GATHER) the results of
-// `member` as a reducer.
+// `member` as a reducer. EVIDENCE: also disputed contributions of the round before the last.
 struct AnswerPayload {
-  std::vector<std::pair<PartOf, Bytes>> parts;
+  using Parts = std::vector<std::pair<PartOf, Bytes>>;
+  Parts parts;
+  Parts earlier;
 
   Bytes encode() const;
   static Result<AnswerPayload> decode(ByteView bytes);
-  const Bytes* find(const PartOf& entry) const;
+  const Bytes* find(const PartOf& entry) const { return find_in(parts, entry); }
+  const Bytes* find_earlier(const PartOf& entry) const { return find_in(earlier, entry); }
+
+ private:
+  static const Bytes* find_in(const Parts& parts, const PartOf& entry);
 };
 
 // Hashes of the encoded results; nothing for a part whose rule did not converge (it is absent, nobody is
@@ -81,9 +99,21 @@ struct RevealPayload {
 // members without a contribution.
 struct CheckPayload {
   std::vector<Deviation> parts;
+  std::optional<Statement> recomputed;  // of a validator, about its target's contribution to the last round
+  std::vector<Validation> disputes;     // of the last round's statements, ascending
 
   Bytes encode() const;
   static Result<CheckPayload> decode(ByteView bytes);
+};
+
+// MEASURE: how far disputed contributions are from what the sender computes in their place
+// (RelativeDistance); only of those that it can tell.
+struct MeasurePayload {
+  std::vector<std::pair<swarm::PeerId, double>> distances;  // by target, ascending
+
+  Bytes encode() const;
+  static Result<MeasurePayload> decode(ByteView bytes);
+  std::optional<double> find(const swarm::PeerId& target) const;
 };
 
 }  // namespace testudo::training

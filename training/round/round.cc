@@ -27,15 +27,16 @@ std::vector<swarm::PeerId> authors(const AgreedBroadcast::MessageSet& set) {
   return ids;
 }
 
-struct EncodedPart {
-  Blob bytes;
-  Digest hash{};
-  double distance = 0;  // from the last reduced vector
-};
+Error lost_touch() {
+  return {ErrorCode::timeout, "the others agreed without this member: its messages came too late"};
+}
 
-Result<EncodedPart> encode_part(const RoundRules& rules, const TrainingState& state,
-                                std::span<const float> gradient, const PartRange& range, bool with_distance,
-                                const std::shared_ptr<SpareBuffers>& spare) {
+}  // namespace
+
+Result<Round::EncodedPart> Round::encode_part(const RoundRules& rules, const TrainingState& state,
+                                              std::span<const float> gradient, const PartRange& range,
+                                              bool with_distance,
+                                              const std::shared_ptr<SpareBuffers>& spare) {
   const auto values = gradient.subspan(range.begin, range.size);
   Buffer bytes = take_buffer(spare, encoded_size(rules.codec, values.size()));
   auto encoded = encode_into(rules.codec, values, bytes, rules.manifest.g_max);
@@ -54,12 +55,6 @@ Result<EncodedPart> encode_part(const RoundRules& rules, const TrainingState& st
   part.bytes = share(std::move(bytes), spare);
   return part;
 }
-
-Error lost_touch() {
-  return {ErrorCode::timeout, "the others agreed without this member: its messages came too late"};
-}
-
-}  // namespace
 
 Round::Round(net::Scheduler& scheduler, PeerId self, Setup setup, std::shared_ptr<Model> model,
              swarm::Broadcaster& broadcaster, PartExchange& exchange)
@@ -91,16 +86,17 @@ Task<Result<Round::Result>> Round::run() {
   }
 
   next_ = std::make_shared<NextState>(setup_.rules, setup_.state, setup_.spare);
+  draw_validators();
   auto prepared = co_await compute();
   if (!prepared) co_return fail(std::move(prepared).error());
   co_await agree_on_contributions(*prepared);
   if (lost_) co_return fail(lost_touch());
   Result result;
   result.contributors = static_cast<std::size_t>(
-      std::ranges::count_if(commits_, [](const auto& entry) { return !entry.second.parts.empty(); }));
+      std::ranges::count_if(alive_, [this](const PeerId& id) { return !commits_.at(id).parts.empty(); }));
   const std::size_t hostile = setup_.roster.greatest_hostile_count(manifest.hostile_share);
   if (!founders_suffice() ||
-      !may_apply(setup_.roster.size(), hostile, setup_.roster.size() - alive_.size())) {
+      !may_apply(setup_.roster.size(), hostile, setup_.roster.size() - result.contributors)) {
     result.outcome = make_outcome(OutcomeKind::voided);
     co_return result;
   }
@@ -124,8 +120,9 @@ Task<Result<Round::Result>> Round::run() {
   if (complete) {
     co_await check(*prepared);
     if (lost_) co_return fail(lost_touch());
-    co_await settle(*prepared);
+    auto settled = co_await settle(*prepared);
     if (lost_) co_return fail(lost_touch());
+    if (!settled) co_return fail(std::move(settled).error());
   }
   // Whoever knew the other coins and withheld its own must not have had a choice: all coins are drawn again.
   if (!complete || !founders_suffice()) {
@@ -133,43 +130,63 @@ Task<Result<Round::Result>> Round::run() {
     co_return result;
   }
   co_await step(result);
+  if (manifest.validators > 0) result.record = make_record(std::move(*prepared));
   co_return result;
 }
 
-// The contribution, then its parts, each a job of its own for the pool.
-Task<Result<Round::Prepared>> Round::contribute(Digest batch) {
+// A contribution, into `gradient`, which `memory` keeps alive; then its parts, each a job of its own for the
+// pool.
+Task<Result<Round::Encoded>> Round::encode_contribution(Batch batch, std::span<float> gradient,
+                                                        std::shared_ptr<const void> memory) {
+  const Digest seed = crypto::derive_seed("testudo/batch/1", setup_.rules->run, batch.round.value(), 0,
+                                          batch.beacon, batch.member);
+  Misconduct* const misconduct = batch.own ? setup_.misconduct : nullptr;
   const auto contribution = co_await net::offload(
       scheduler_,
-      [model = model_, rules = setup_.rules, state = setup_.state, next = next_,
-       batch]() -> testudo::Result<Contribution> {
-        return model->contribution(state->parameters(), batch, rules->manifest.samples, next->unused());
+      [model = model_, rules = setup_.rules, state = batch.state, round = batch.round, gradient, memory, seed,
+       misconduct]() -> testudo::Result<Contribution> {
+        auto made = model->contribution(state->parameters(), seed, rules->manifest.samples, gradient);
+        if (made && misconduct != nullptr) misconduct->on_gradient(round, gradient);
+        return made;
       });
   if (!contribution) co_return fail(contribution.error());
   std::vector<Task<testudo::Result<EncodedPart>>> jobs;
-  for (const PartRange& range : ranges_) {
-    jobs.push_back(net::offload(scheduler_, [next = next_, rules = setup_.rules, state = setup_.state,
-                                             spare = setup_.spare, range, far = has_distances()] {
-      return encode_part(*rules, *state, next->unused(), range, far, spare);
-    }));
+  for (const PartRange& range : batch.ranges) {
+    jobs.push_back(
+        net::offload(scheduler_, [gradient, memory, rules = setup_.rules, state = batch.state,
+                                  spare = setup_.spare, range, far = batch.own && has_distances()] {
+          return encode_part(*rules, *state, gradient, range, far, spare);
+        }));
   }
   auto encoded = co_await net::when_all(scheduler_, std::move(jobs));
-  Prepared prepared;
+  Encoded out{contribution->samples, contribution->loss, {}};
   for (auto& part : encoded) {
     if (!part) co_return fail(std::move(part).error());
-    prepared.commit.parts.push_back(part->hash);
-    if (has_distances()) prepared.commit.distances.push_back(part->distance);
-    prepared.parts.push_back(std::move(part->bytes));
+    out.parts.push_back(std::move(*part));
   }
-  prepared.commit.samples = contribution->samples;
-  prepared.commit.loss = std::isfinite(contribution->loss) ? contribution->loss : 0;
+  co_return out;
+}
+
+Task<Result<Round::Prepared>> Round::contribute() {
+  auto encoded = co_await encode_contribution(
+      {self_, setup_.round, setup_.beacon, setup_.state, ranges_, true}, next_->unused(), next_);
+  if (!encoded) co_return fail(std::move(encoded).error());
+  Prepared prepared;
+  for (EncodedPart& part : encoded->parts) {
+    prepared.commit.parts.push_back(part.hash);
+    if (has_distances()) prepared.commit.distances.push_back(part.distance);
+    prepared.parts.push_back(std::move(part.bytes));
+  }
+  prepared.commit.samples = encoded->samples;
+  prepared.commit.loss = std::isfinite(encoded->loss) ? encoded->loss : 0;
   co_return prepared;
 }
 
-// COMPUTE: the contribution on the batches that the beacon named, encoded per part.
+// COMPUTE: the contribution on the batches that the beacon named, encoded per part; or, of a validator, its
+// target's to the last round.
 Task<Result<Round::Prepared>> Round::compute() {
-  const Digest batch = crypto::derive_seed("testudo/batch/1", setup_.rules->run, setup_.round.value(), 0,
-                                           setup_.beacon, self_);
-  auto prepared = co_await contribute(batch);
+  const bool validates = co_await recompute();
+  auto prepared = validates ? testudo::Result<Prepared>(Prepared{}) : co_await contribute();
   if (!prepared) {
     // Without a contribution this member still reduces, serves and signs.
     log::error("round {}: no contribution: {}", setup_.round.value(), prepared.error().message);
@@ -178,6 +195,7 @@ Task<Result<Round::Prepared>> Round::compute() {
   prepared->commit.coin = crypto::commit(self_, setup_.round.value(), setup_.attempt.value(), setup_.opening);
   prepared->commit.applications = setup_.applications;
   prepared->commit.accusations = setup_.accusations;
+  prepared->commit.holdings = co_await sketch_held();
   lap("compute");
   co_return prepared;
 }
@@ -201,6 +219,7 @@ Task<void> Round::agree_on_contributions(Prepared& prepared) {
       continue;
     }
     commits_.emplace(member.id, std::move(*commit));
+    commit_messages_.emplace(member.id, found->second.digest(setup_.rules->run));
   }
   present_ = alive_;
   std::erase_if(present_, [this](const PeerId& id) { return !commits_.contains(id); });

@@ -1,7 +1,8 @@
 // Round: one attempt of one round on one member, from COMPUTE to the outcome that it would sign. It reads
 // from top to bottom like docs/protocol.md, section "One round" (round.cc: the course, COMMIT;
-// round_parts.cc: SCATTER to GATHER, STEP; round_checks.cc: REVEAL, CHECK and disputes); decisions on agreed
-// sets are the pure functions of round_rules.h. Loop thread; model, coding and aggregation on the CPU pool.
+// round_parts.cc: SCATTER to GATHER, STEP; round_checks.cc: REVEAL, CHECK, disputed parts;
+// round_validation.cc: recomputed contributions); decisions on agreed sets are the pure functions of
+// round_rules.h and checks/. Loop thread; model, coding and aggregation on the CPU pool.
 //
 // What must hold: two honest members that end an attempt make the same outcome, byte for byte, because
 // everything in it follows from agreed sets and committed bytes. A member that cannot end it (it lacks bytes
@@ -24,6 +25,7 @@
 #include "training/round/participant.h"
 #include "training/round/payloads.h"
 #include "training/round/reduce_job.h"
+#include "training/round/round_record.h"
 #include "training/round/rules.h"
 #include "training/round/state_store.h"
 
@@ -45,6 +47,8 @@ class Round {
     std::shared_ptr<SpareBuffers> spare;         // for parts and the next state; may be null
     std::vector<swarm::Admission> applications;  // that this member has seen, ascending
     std::vector<swarm::Equivocation> accusations;
+    std::shared_ptr<const RoundRecord> last;  // of round t−1 and t−2; null: this member has none
+    std::shared_ptr<const RoundRecord> before_last;
     std::function<void(const std::string& phase)> on_phase_ended = {};  // may be empty
     Misconduct* misconduct = nullptr;
   };
@@ -52,6 +56,7 @@ class Round {
     swarm::Outcome outcome;
     std::shared_ptr<const TrainingState> state;  // after an APPLY
     std::vector<ReducedPart> reduced;            // what it was stepped with
+    std::shared_ptr<const RoundRecord> record;   // null: the run has no validators
     std::size_t contributors = 0;
   };
 
@@ -79,8 +84,33 @@ class Round {
     bool without_result = false;  // it said that the rule did not converge
   };
 
+  struct EncodedPart {
+    Blob bytes;
+    Digest hash{};
+    double distance = 0;  // from the last reduced vector
+  };
+  struct Encoded {
+    std::uint32_t samples = 0;
+    float loss = 0;
+    std::vector<EncodedPart> parts;
+  };
+  struct Batch {  // whose contribution, from what
+    PeerId member;
+    swarm::RoundNumber round;
+    Digest beacon{};
+    std::shared_ptr<const TrainingState> state;
+    std::vector<PartRange> ranges;
+    bool own = true;  // of this member and round
+  };
+
+  static testudo::Result<EncodedPart> encode_part(const RoundRules& rules, const TrainingState& state,
+                                                  std::span<const float> gradient, const PartRange& range,
+                                                  bool with_distance,
+                                                  const std::shared_ptr<SpareBuffers>& spare);
+  net::Task<testudo::Result<Encoded>> encode_contribution(Batch batch, std::span<float> gradient,
+                                                          std::shared_ptr<const void> memory);
   net::Task<testudo::Result<Prepared>> compute();
-  net::Task<testudo::Result<Prepared>> contribute(Digest batch);
+  net::Task<testudo::Result<Prepared>> contribute();
   net::Task<void> agree_on_contributions(Prepared& prepared);
   net::Task<void> scatter(const Prepared& prepared, bool again);
   net::Task<void> serve(const Prepared& prepared);
@@ -90,8 +120,9 @@ class Round {
   net::Task<testudo::Result<void>> gather();
   net::Task<bool> reveal();
   net::Task<void> check(const Prepared& prepared);
-  net::Task<void> settle(const Prepared& prepared);
+  net::Task<testudo::Result<void>> settle(const Prepared& prepared);
   net::Task<void> step(Result& result);
+  std::shared_ptr<const RoundRecord> make_record(Prepared prepared) const;
   swarm::Outcome make_outcome(swarm::OutcomeKind kind) const;
 
   net::Task<swarm::AgreedBroadcast::MessageSet> agree(swarm::Phase phase, net::Duration until_deadline,
@@ -109,7 +140,20 @@ class Round {
   double tau_of(std::size_t part) const;
   Digest sketch_seed(std::size_t part) const;
   bool has_distances() const;
-  void read_reports(const swarm::AgreedBroadcast::MessageSet& set);
+  void read_checks(const swarm::AgreedBroadcast::MessageSet& set);
+  // Recomputed contributions (round_validation.cc).
+  void draw_validators();
+  net::Task<bool> recompute();
+  net::Task<std::vector<Holding>> sketch_held() const;
+  net::Task<std::optional<Statement>> own_statement();
+  std::vector<Validation> find_disputes() const;
+  void adopt_disputes(const std::map<PeerId, std::vector<Validation>>& listed);
+  bool has_records_of_disputes() const;
+  AnswerPayload::Parts earlier_parts(bool as_reducer) const;
+  net::Task<void> read_earlier(const swarm::AgreedBroadcast::MessageSet& answers, bool as_reducer);
+  net::Task<testudo::Result<void>> judge_contributions();
+  net::Task<bool> judge_claims(const Validation& dispute);
+  net::Task<std::optional<double>> measure(PeerId target);
   net::Task<bool> is_suspicious(std::size_t part);
   net::Task<void> show_evidence(const Prepared& prepared);
   net::Task<void> judge(std::size_t part);
@@ -141,7 +185,13 @@ class Round {
   };
   std::map<PeerId, Report> reports_;
   std::vector<std::size_t> disputed_;  // parts, ascending
-  float deviation_ = 0;                // of this round
+  std::map<PeerId, Digest> commit_messages_;
+  std::vector<Validation> validations_;          // drawn for this round
+  std::optional<Encoded> recomputed_;            // by this member, as a validator
+  std::map<PeerId, RoundRecord::Claim> claims_;  // in this round's CHECK
+  std::vector<Validation> disputes_;             // contributions of the round before the last, ascending
+  std::map<PartOf, Blob> earlier_;               // their parts, as they were shown
+  float deviation_ = 0;                          // of this round
   // What was given to the pool last, by whom or for which part; bytes that prove wrong are not checked again.
   std::map<PartOf, Blob> checked_contributions_;
   std::map<std::size_t, Blob> checked_results_;

@@ -63,12 +63,13 @@ Task<bool> Round::reveal() {
   co_return complete;
 }
 
-// CHECK: what every contribution deviates from the results by. Parts whose reports do not add up are
-// disputed.
+// CHECK: what every contribution deviates from the results by, and what validators found. Parts whose reports
+// do not add up are disputed, and contributions that are not what others compute.
 Task<void> Round::check(const Prepared& prepared) {
-  if (setup_.rules->rule->solves_clipped_sum()) {
+  const bool sums = setup_.rules->rule->solves_clipped_sum();
+  if (sums || setup_.rules->manifest.validators > 0) {
     std::vector<Task<Deviation>> jobs;
-    for (std::size_t j = 0; j < reductions_.size() && !prepared.parts.empty(); ++j) {
+    for (std::size_t j = 0; j < reductions_.size() && sums && !prepared.parts.empty(); ++j) {
       const Published result{setup_.rules, ranges_[j].size,
                              reductions_[j].hash ? reductions_[j].bytes : nullptr};
       jobs.push_back(
@@ -79,10 +80,13 @@ Task<void> Round::check(const Prepared& prepared) {
             return deviations(contribution, result.parts(), seed, tau).front();
           }));
     }
-    CheckPayload mine{co_await net::when_all(scheduler_, std::move(jobs))};
+    CheckPayload mine;
+    mine.parts = co_await net::when_all(scheduler_, std::move(jobs));
+    mine.recomputed = co_await own_statement();
+    mine.disputes = find_disputes();
     const auto set = co_await agree(Phase::check, setup_.rules->manifest.exchange_deadline(), mine.encode());
-    read_reports(set);
-    for (std::size_t j = 0; j < reductions_.size(); ++j) {
+    read_checks(set);
+    for (std::size_t j = 0; j < reductions_.size() && sums; ++j) {
       if (reductions_[j].hash && co_await is_suspicious(j)) disputed_.push_back(j);
     }
   }
@@ -94,16 +98,23 @@ Task<void> Round::check(const Prepared& prepared) {
   lap("check");
 }
 
-void Round::read_reports(const AgreedBroadcast::MessageSet& set) {
+void Round::read_checks(const AgreedBroadcast::MessageSet& set) {
+  const bool sums = setup_.rules->rule->solves_clipped_sum();
+  std::map<PeerId, std::vector<Validation>> disputes;
   std::vector<double> lengths;
   for (const auto& [author, message] : set) {
     auto payload = CheckPayload::decode(message.payload);
-    const std::size_t due = commits_.at(author).parts.empty() ? 0 : reductions_.size();
+    const std::size_t due = !sums || commits_.at(author).parts.empty() ? 0 : reductions_.size();
     const Digest digest = message.digest(setup_.rules->run);
     if (!payload || payload->parts.size() != due) {
       remove(author, Fault::malformed, digest);
       continue;
     }
+    const auto drawn = std::ranges::find(validations_, author, &Validation::validator);
+    if (payload->recomputed && drawn != validations_.end()) {
+      claims_.emplace(author, RoundRecord::Claim{drawn->target, std::move(*payload->recomputed), digest});
+    }
+    disputes.emplace(author, std::move(payload->disputes));
     if (due == 0) continue;
     double square = 0;
     for (std::size_t j = 0; j < reductions_.size(); ++j) {
@@ -112,6 +123,7 @@ void Round::read_reports(const AgreedBroadcast::MessageSet& set) {
     lengths.push_back(std::sqrt(square));
     reports_.emplace(author, Report{std::move(payload->parts), digest});
   }
+  adopt_disputes(disputes);
   const std::vector<double> weights(lengths.size(), 1.0);
   const double median = lengths.empty() ? 0 : automatic_tau(lengths, weights);
   deviation_ = static_cast<float>(std::min(median, static_cast<double>(std::numeric_limits<float>::max())));
@@ -157,11 +169,20 @@ Task<bool> Round::is_suspicious(std::size_t j) {
   co_return !sums_to_nothing(reported, weights, sum);
 }
 
-// Disputed parts: all contributions in the open, then the rule once more, by everybody.
-Task<void> Round::settle(const Prepared& prepared) {
-  if (disputed_.empty()) co_return;
+// Disputed parts: all contributions in the open, then the rule once more, by everybody. Disputed
+// contributions: in the open, then computed once more, by everybody.
+Task<Result<void>> Round::settle(const Prepared& prepared) {
+  if (disputed_.empty() && disputes_.empty()) co_return testudo::Result<void>{};
   co_await show_evidence(prepared);
-  if (lost_) co_return;
+  if (lost_) co_return testudo::Result<void>{};
+  if (!disputes_.empty()) {
+    auto judged = co_await judge_contributions();
+    if (lost_ || !judged) co_return judged;
+  }
+  if (disputed_.empty()) {
+    lap("settle");
+    co_return testudo::Result<void>{};
+  }
   for (const std::size_t j : disputed_) co_await judge(j);
   // The results are other ones now: the step begins again.
   next_ = nullptr;
@@ -175,6 +196,7 @@ Task<void> Round::settle(const Prepared& prepared) {
     TESTUDO_CHECK(placed);  // decoded once before, or encoded here
   }
   lap("settle");
+  co_return testudo::Result<void>{};
 }
 
 // EVIDENCE: every contributor shows its disputed parts; whoever does not loses its seat, and the reducer
@@ -192,6 +214,7 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
   }
   const auto held = contributions_;
   for (const bool again : {false, true}) {
+    mine.earlier = earlier_parts(again);
     if (again) {
       mine.parts.clear();
       for (const PartOf& entry : wanted) {
@@ -204,6 +227,7 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
     const auto answers =
         co_await agree(again ? Phase::evidence_again : Phase::evidence, until, mine.encode());
     if (lost_) co_return;
+    co_await read_earlier(answers, again);
     std::vector<PartOf> missing;
     for (const PartOf& entry : wanted) {
       const PeerId& source = again ? reductions_[entry.part.value()].reducer : entry.member;
@@ -220,7 +244,8 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
       remove(source, Fault::unserved);
       missing.push_back(entry);
     }
-    if (missing.empty()) co_return;
+    // Who has no records cannot tell whether what is missing of disputed contributions is needed.
+    if (missing.empty() && disputes_.empty()) co_return;
     wanted = std::move(missing);
   }
   for (const PartOf& entry : wanted) {

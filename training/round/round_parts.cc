@@ -189,10 +189,10 @@ void Round::assign_again() {
   }
 }
 
-// Once all parts are reduced nobody needs them any more, unless a result may be disputed; their memory takes
-// the reduced parts.
+// Once all parts are reduced nobody needs them any more, unless a result or a contribution may be disputed;
+// their memory takes the reduced parts.
 void Round::drop_contributions(Prepared& prepared) {
-  if (setup_.rules->rule->solves_clipped_sum()) return;
+  if (setup_.rules->rule->solves_clipped_sum() || setup_.rules->manifest.validators > 0) return;
   if (std::ranges::any_of(reductions_, &Reduction::without_result)) return;
   prepared.parts.clear();
   contributions_.clear();

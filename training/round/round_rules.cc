@@ -16,8 +16,8 @@ bool founders_suffice(const swarm::Roster& roster, const std::vector<PeerId>& al
   return 2 * founders > roster.founders().size();
 }
 
-bool may_apply(std::size_t members, std::size_t hostile_count, std::size_t absent) {
-  return 2 * hostile_count + absent < members;
+bool may_apply(std::size_t members, std::size_t hostile_count, std::size_t silent) {
+  return 2 * hostile_count + silent < members;
 }
 
 std::optional<PeerId> next_reducer(const std::vector<PeerId>& order, const std::vector<PeerId>& alive,
@@ -41,19 +41,24 @@ Digest aggregation_seed(const swarm::RunId& run, swarm::RoundNumber round, const
 
 std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase) {
   constexpr std::size_t list = 64 * 1024;
+  constexpr std::size_t sketches = part_limit * (sizeof(Deviation) + 64);
+  // Per part a header and, for int8, one more scale.
+  const std::size_t contribution =
+      list + static_cast<std::size_t>(manifest.parameter_count) * sizeof(float) + 64 * part_limit;
   switch (phase) {
+    case swarm::Phase::commit:
+      return list + sketches;
+    case swarm::Phase::check:
+      return list + 2 * sketches;
     case swarm::Phase::serve_answer:
     case swarm::Phase::gather_answer:
+      return contribution;
     case swarm::Phase::evidence:
     case swarm::Phase::evidence_again:
-      break;
-    case swarm::Phase::check:
-      return list + part_limit * (sizeof(Deviation) + 16);
+      return manifest.validators > 0 ? 2 * contribution : contribution;
     default:
       return list;
   }
-  // Per part a header and, for int8, one more scale.
-  return list + static_cast<std::size_t>(manifest.parameter_count) * sizeof(float) + 64 * part_limit;
 }
 
 std::vector<swarm::Admission> admissions(const swarm::Roster& roster,

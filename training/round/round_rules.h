@@ -13,8 +13,9 @@ namespace testudo::training {
 // More than half of the run's founders are among `alive`, or founders are no longer needed.
 bool founders_suffice(const swarm::Roster& roster, const std::vector<swarm::PeerId>& alive);
 
-// Hostile contributors are a minority among the contributors: 2F + absent < members.
-bool may_apply(std::size_t members, std::size_t hostile_count, std::size_t absent);
+// Hostile contributors are a minority among the contributors: 2F + silent < members, where `silent` have not
+// contributed: validators, the absent, and whoever had nothing.
+bool may_apply(std::size_t members, std::size_t hostile_count, std::size_t silent);
 
 // A part is reduced again when most contributors deviate from it by more than so many times what they
 // deviated by in the round before. Gradients of one round to the next do not do that, and if they do it costs
@@ -31,8 +32,8 @@ std::optional<swarm::PeerId> next_reducer(const std::vector<swarm::PeerId>& orde
 // vector were one, and for all attempts, like the batches: voiding a round is no way to draw again.
 Digest aggregation_seed(const swarm::RunId& run, swarm::RoundNumber round, const Digest& beacon);
 
-// Greatest payload of a phase, in bytes: answers carry parts, at most all of a contribution; the others are
-// lists.
+// Greatest payload of a phase, in bytes: answers carry parts, at most all of a contribution, and as much of
+// an earlier round; COMMIT and CHECK carry sketches; the others are lists.
 std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase);
 
 // Applications that more than half of the commits list alike, at most as many as the growth cap and the

@@ -9,7 +9,7 @@
 #include "swarm/control.h"
 #include "training/arithmetic/reproducible.h"
 #include "training/round/payloads.h"
-#include "training/simulation/hostile_model.h"
+#include "training/simulation/gradient_attack.h"
 
 namespace testudo::training {
 
@@ -49,10 +49,9 @@ std::optional<TamperedFrame> passed(TamperedFrame frame) { return std::optional(
 
 bool in_other_half(const PeerId& peer) { return (peer.key().raw()[5] & 1) != 0; }
 
-Behaviour sign_flip() {
-  return {.name = "sign_flip", .wrap_model = [](std::shared_ptr<Model> honest) -> std::shared_ptr<Model> {
-            return std::make_shared<HostileModel>(std::move(honest), Attack{.from_round = 0});
-          }};
+Result<Behaviour> poisoned(const GradientAttack& attack) {
+  TRY(auto misconduct, make_gradient_attack(attack));
+  return Behaviour{.name = attack.kind, .misconduct = std::move(misconduct)};
 }
 
 Behaviour equivocate(const AttackSetup& setup) {
@@ -201,27 +200,64 @@ Behaviour wrong_reveal(std::uint64_t from_round) {
           .misconduct = std::make_shared<WrongPayload<RevealPayload, Phase::reveal>>(from_round, change)};
 }
 
-const std::vector<AttackName>& attack_names() {
-  static const std::vector<AttackName> names = {
-      {"sign_flip", "gradients with another sign, a thousand times as long"},
-      {"equivocate", "two COMMITs, each shown to one half of the members"},
-      {"silent", "silence in one phase, to all or to half of the members, as the seed says"},
-      {"withhold_parts", "no parts to half of the members"},
-      {"corrupt_parts", "parts with a flipped bit to half of the members"},
-      {"mute", "no parts, and no answers to challenges"},
-      {"wrong_aggregate", "reduced parts that are shifted by half of their length"},
-      {"no_result", "no reduced parts, as if the rule had not converged"},
-      {"wrong_sketch", "reports of deviations that its contribution does not give"},
-      {"wrong_reveal", "coins other than the ones committed to"},
-      {"withheld_reveal", "no coins, once the others can be seen"},
-      {"garbage", "changed bytes in one frame of four"},
-      {"mixture", "frames dropped and changed at random"},
+Behaviour false_accusation(std::uint64_t from_round) {
+  const auto change = [](CheckPayload& payload) {
+    if (!payload.recomputed) return;
+    payload.recomputed->same = false;
+    for (Sketch& sketch : payload.recomputed->sketches) {
+      for (float& value : sketch) value = -value;
+    }
   };
+  return {.name = "false_accusation",
+          .misconduct = std::make_shared<WrongPayload<CheckPayload, Phase::check>>(from_round, change)};
+}
+
+Behaviour lazy_validation(std::uint64_t from_round) {
+  const auto change = [](CheckPayload& payload) {
+    if (!payload.recomputed) return;
+    payload.recomputed->same = true;
+    for (Sketch& sketch : payload.recomputed->sketches) sketch.fill(1.0F);
+  };
+  return {.name = "lazy_validation",
+          .misconduct = std::make_shared<WrongPayload<CheckPayload, Phase::check>>(from_round, change)};
+}
+
+Behaviour wrong_holding(std::uint64_t from_round) {
+  const auto change = [](CommitPayload& payload) {
+    for (Holding& holding : payload.holdings) {
+      for (float& value : holding.sketch) value = -value;
+    }
+  };
+  return {.name = "wrong_holding",
+          .misconduct = std::make_shared<WrongPayload<CommitPayload, Phase::commit>>(from_round, change)};
+}
+
+const std::vector<AttackName>& attack_names() {
+  static const std::vector<AttackName> names = [] {
+    std::vector<AttackName> all = {
+        {"equivocate", "two COMMITs, each shown to one half of the members"},
+        {"silent", "silence in one phase, to all or to half of the members, as the seed says"},
+        {"withhold_parts", "no parts to half of the members"},
+        {"corrupt_parts", "parts with a flipped bit to half of the members"},
+        {"mute", "no parts, and no answers to challenges"},
+        {"wrong_aggregate", "reduced parts that are shifted by half of their length"},
+        {"no_result", "no reduced parts, as if the rule had not converged"},
+        {"wrong_sketch", "reports of deviations that its contribution does not give"},
+        {"wrong_reveal", "coins other than the ones committed to"},
+        {"withheld_reveal", "no coins, once the others can be seen"},
+        {"garbage", "changed bytes in one frame of four"},
+        {"mixture", "frames dropped and changed at random"},
+        {"false_accusation", "as a validator: contributions that are right are said to be wrong"},
+        {"lazy_validation", "as a validator: contributions are said to be right without computing them"},
+        {"wrong_holding", "as a reducer: sketches that the contributions which it holds do not give"},
+    };
+    for (const auto& [name, what] : gradient_attack_names()) all.push_back({name, what});
+    return all;
+  }();
   return names;
 }
 
 Result<Behaviour> make_attack(std::string_view name, const AttackSetup& setup) {
-  if (name == "sign_flip") return sign_flip();
   if (name == "equivocate") return equivocate(setup);
   if (name == "silent") {
     constexpr Phase phases[] = {Phase::commit, Phase::serve,  Phase::reduce,
@@ -238,6 +274,11 @@ Result<Behaviour> make_attack(std::string_view name, const AttackSetup& setup) {
   if (name == "withheld_reveal") return silent_in(Phase::reveal, true, setup.from_round);
   if (name == "garbage") return garbage(setup.seed);
   if (name == "mixture") return mixture(setup.seed, setup.from_round);
+  if (name == "false_accusation") return false_accusation(setup.from_round);
+  if (name == "lazy_validation") return lazy_validation(setup.from_round);
+  if (name == "wrong_holding") return wrong_holding(setup.from_round);
+  auto poison = poisoned({.kind = std::string(name), .from_round = setup.from_round, .seed = setup.seed});
+  if (poison) return poison;
   return fail(ErrorCode::invalid_argument, "no attack is called \"" + std::string(name) + "\"");
 }
 

@@ -1,5 +1,6 @@
 // Behaviour: what a simulated member does that the protocol does not ask for. Everything else of it stays
-// production code: a behaviour wraps the model, or changes frames on their way out. Values; loop thread only.
+// production code: a behaviour breaks the rules at the places of Misconduct, or changes frames on their way
+// out. Values; loop thread only.
 #pragma once
 
 #include <functional>
@@ -12,17 +13,16 @@
 #include "crypto/peer_id.h"
 #include "swarm/types.h"
 #include "training/codec/codec.h"
-#include "training/model.h"
 #include "training/round/misconduct.h"
+#include "training/simulation/gradient_attack.h"
 #include "training/simulation/tampering_host.h"
 
 namespace testudo::training {
 
 struct Behaviour {
-  std::string name;                                                                 // empty: honest
-  std::function<std::shared_ptr<Model>(std::shared_ptr<Model> honest)> wrap_model;  // may be empty
-  Tamper tamper;                                                                    // may be empty
-  std::shared_ptr<Misconduct> misconduct;                                           // may be null
+  std::string name;                        // empty: honest
+  Tamper tamper;                           // may be empty
+  std::shared_ptr<Misconduct> misconduct;  // may be null
 
   bool is_honest() const { return name.empty(); }
 };
@@ -44,8 +44,8 @@ const std::vector<AttackName>& attack_names();
 // invalid_argument: no attack of that name.
 Result<Behaviour> make_attack(std::string_view name, const AttackSetup& setup);
 
-// A gradient with another sign and a thousand times as long.
-Behaviour sign_flip();
+// Another contribution than the gradient of its batch. invalid_argument: no attack of that kind.
+Result<Behaviour> poisoned(const GradientAttack& attack);
 // Two COMMITs, each shown to one half of the members.
 Behaviour equivocate(const AttackSetup& setup);
 // Nothing of this phase, to everybody or to one half.
@@ -69,6 +69,11 @@ Behaviour no_result(std::uint64_t from_round);
 Behaviour wrong_sketch(std::uint64_t from_round);
 // A coin other than the one that it committed to.
 Behaviour wrong_reveal(std::uint64_t from_round);
+// Of validators: right contributions are said to be wrong; contributions are said to be right unseen.
+Behaviour false_accusation(std::uint64_t from_round);
+Behaviour lazy_validation(std::uint64_t from_round);
+// Of reducers: sketches that the contributions which they hold do not give.
+Behaviour wrong_holding(std::uint64_t from_round);
 
 // Which of the two halves that lies are told to.
 bool in_other_half(const crypto::PeerId& peer);

@@ -32,8 +32,8 @@ std::string to_text(const Violation& violation) {
 net::Duration worst_attempt(const swarm::Manifest& manifest, std::size_t members) {
   // F of a roster where every vote has the same weight.
   const auto hostile = static_cast<net::Duration::rep>(manifest.hostile_share * static_cast<double>(members));
-  return manifest.compute_deadline() + 16 * manifest.exchange_deadline() +
-         11 * (hostile + 1) * 2 * manifest.delta();
+  return 2 * manifest.compute_deadline() + 16 * manifest.exchange_deadline() +
+         12 * (hostile + 1) * 2 * manifest.delta();
 }
 
 SwarmChecker::SwarmChecker(swarm::Manifest manifest, std::vector<swarm::PeerId> members, bool calm)

@@ -36,6 +36,9 @@ struct Violation {
   std::uint64_t round = 0;            // 0: of no particular round
   std::optional<std::size_t> member;  // nothing: of no particular member
   std::string what;
+
+  // Of what honest members hold.
+  bool is_divergence() const { return property == "one_outcome" || property == "same_parameters"; }
 };
 // "round 3, member 2: same_parameters: it holds …".
 std::string to_text(const Violation& violation);

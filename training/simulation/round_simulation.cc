@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ranges>
+#include <set>
 
 namespace testudo::training {
 
@@ -33,6 +34,32 @@ net::Duration default_limit(const SimSwarm& swarm, const FaultOptions& faults) {
   return 2 * (rounds + faults.longest_absence());
 }
 
+// As the honest member saw them that saw the most.
+void add_removals(SimSwarm& swarm, RoundSimulationReport& report) {
+  const SimSwarm::Member* witness = &swarm.member(0);
+  for (std::size_t i = 0; i < swarm.size(); ++i) {
+    const auto& member = swarm.member(i);
+    if (member.behaviour.is_honest() && member.removals.size() > witness->removals.size()) witness = &member;
+  }
+  std::set<swarm::PeerId> hostile;
+  for (std::size_t i = 0; i < swarm.size(); ++i) {
+    if (!swarm.member(i).behaviour.is_honest()) hostile.insert(swarm.member(i).host->id());
+  }
+  double rounds = 0;
+  for (std::size_t k = 0; k < witness->removals.size(); ++k) {
+    const swarm::Removal& removal = witness->removals[k];
+    const bool banned = swarm::is_ban(removal.fault);
+    if (!hostile.contains(removal.peer)) {
+      ++(banned ? report.banned_honest : report.eliminated_honest);
+    } else if (banned) {
+      ++report.banned_hostile;
+      rounds += static_cast<double>(witness->removal_rounds[k] + 1) -
+                static_cast<double>(swarm.options().attack_from);
+    }
+  }
+  if (report.banned_hostile > 0) report.rounds_to_ban = rounds / static_cast<double>(report.banned_hostile);
+}
+
 void add_figures(SimSwarm& swarm, RoundSimulationReport& report) {
   double bytes = 0;
   double rounds = 0;
@@ -49,21 +76,7 @@ void add_figures(SimSwarm& swarm, RoundSimulationReport& report) {
   std::ranges::sort(report.round_seconds);
   if (rounds > 0) report.bytes_sent = bytes / rounds;
   report.voided = swarm.checker().attempts() - report.applied;
-  // Removals as the member saw them that saw the most.
-  for (std::size_t i = 0; i < swarm.size(); ++i) {
-    std::uint64_t lost = 0;
-    std::uint64_t banned = 0;
-    for (const swarm::Removal& removal : swarm.member(i).removals) {
-      bool hostile = false;
-      for (std::size_t k = 0; k < swarm.size(); ++k) {
-        if (swarm.member(k).host->id() == removal.peer) hostile = !swarm.member(k).behaviour.is_honest();
-      }
-      if (!hostile) ++lost;
-      if (hostile && swarm::is_ban(removal.fault)) ++banned;
-    }
-    report.seats_lost = std::max(report.seats_lost, lost);
-    report.bans = std::max(report.bans, banned);
-  }
+  add_removals(swarm, report);
   for (std::size_t i = 0; i < swarm.size(); ++i) {
     const bool honest = swarm.member(i).behaviour.is_honest();
     if (!honest || report.applied == 0 || swarm.member(i).holds() < report.applied) continue;

@@ -23,8 +23,10 @@ struct RoundSimulationReport {
   double final_loss = 0;              // f at the last parameters
   std::uint64_t kills = 0;
   std::uint64_t partitions = 0;
-  std::uint64_t seats_lost = 0;  // by honest members
-  std::uint64_t bans = 0;        // of hostile ones
+  std::uint64_t eliminated_honest = 0;  // removals, as the member counted that saw the most
+  std::uint64_t banned_honest = 0;
+  std::uint64_t banned_hostile = 0;
+  double rounds_to_ban = 0;  // of those that were banned: mean number from the first attacked round on
   net::Duration virtual_time{};
   std::uint64_t segments = 0;
   std::uint64_t trace = 0;  // a hash of everything that was carried

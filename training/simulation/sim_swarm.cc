@@ -55,6 +55,8 @@ swarm::Manifest make_manifest(const SwarmOptions& options, const std::vector<swa
   manifest.rule = options.rule;
   manifest.codec = options.codec;
   manifest.tau = 5;
+  manifest.validators = options.validators;
+  if (options.survive > 0) manifest.hostile_share = options.survive;
   manifest.g_max = options.codec == "fp16" ? 65504.0F : 1e6F;
   manifest.delta_ms = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(options.delta).count());
@@ -158,10 +160,13 @@ SimSwarm::SimSwarm(SwarmOptions options, SwarmObserver* observer)
       checker_(manifest_.manifest, ids_of(members_), calm(options_)) {
   scheduler_.set_offload_time(options_.work);
   for (std::size_t i = options_.members() - options_.hostile; i < options_.members(); ++i) {
-    auto behaviour = make_attack(options_.attack, {.run = manifest_.manifest.run_id(),
-                                                   .identity = members_[i]->host->identity(),
-                                                   .seed = options_.seed + i,
-                                                   .codec = *codec_from_name(options_.codec)});
+    const std::size_t turn = i - (options_.members() - options_.hostile);
+    auto behaviour = make_attack(options_.attacks[turn % options_.attacks.size()],
+                                 {.run = manifest_.manifest.run_id(),
+                                  .identity = members_[i]->host->identity(),
+                                  .seed = options_.seed + i,
+                                  .from_round = options_.attack_from,
+                                  .codec = *codec_from_name(options_.codec)});
     TESTUDO_CHECK(behaviour.has_value());
     members_[i]->behaviour = std::move(*behaviour);
   }
@@ -178,15 +183,13 @@ void SimSwarm::start(std::size_t i) {
   if (!member.host->is_up()) network_.restart(*member.host);
   check_storage(i);
 
-  std::shared_ptr<Model> model = model_;
   if (!member.behaviour.is_honest()) checker_.set_hostile(i);
-  if (member.behaviour.wrap_model) model = member.behaviour.wrap_model(model);
   member.tampering = std::make_unique<TamperingHost>(
       *member.host, member.process, member.behaviour.tamper ? member.behaviour.tamper : member.watch());
   member.disk = std::make_unique<net::FaultyStorage>(member.storage);
   member.dht = std::make_unique<dht::Dht>(*member.tampering, dht::DhtOptions{});
   member.participant =
-      std::make_unique<Participant>(*member.tampering, *member.dht, *member.disk, manifest_, model,
+      std::make_unique<Participant>(*member.tampering, *member.dht, *member.disk, manifest_, model_,
                                     options_.evaluate_every > 0 ? model_ : nullptr, member,
                                     ParticipantOptions{.evaluate_every = options_.evaluate_every,
                                                        .linger = options_.linger,

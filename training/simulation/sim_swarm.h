@@ -26,12 +26,15 @@ namespace testudo::training {
 struct SwarmOptions {
   std::size_t founders = 3;
   std::size_t joiners = 2;
-  std::size_t hostile = 0;  // of the joiners, the last ones
-  std::string attack = "sign_flip";
+  std::size_t hostile = 0;                           // of the joiners, the last ones
+  std::vector<std::string> attacks = {"sign_flip"};  // the hostile take turns
+  std::uint64_t attack_from = 3;                     // honest before this round
+  double survive = 0;                                // share of hostile votes; 0: as manifests have it
   std::size_t dimension = 500;
   std::uint64_t rounds = 10;
   std::uint32_t start_members = 1;
   std::string rule = "centered_clip";
+  std::uint32_t validators = 0;
   std::string codec = "int8";
   double loss = 0;                                        // share of packets
   net::Duration latency = std::chrono::milliseconds(20);  // one way between two members

@@ -1,0 +1,209 @@
+// Validators: who is drawn, what is a dispute, how it ends; and in whole swarms, that whoever contributes
+// something else than it should, accuses falsely, or validates without computing, is banned, and nobody else.
+#include "training/checks/validation.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "crypto/hash.h"
+#include "tests/training/sim_testing.h"
+#include "tests/training/support.h"
+
+namespace testudo::training {
+namespace {
+
+using swarm::Attempt;
+using swarm::Fault;
+using swarm::PeerId;
+
+std::vector<PeerId> some_peers(std::size_t count) {
+  std::vector<PeerId> peers;
+  for (std::size_t i = 0; i < count; ++i) {
+    Digest seed{};
+    seed[0] = static_cast<std::uint8_t>(i);
+    peers.push_back(crypto::KeyPair::from_seed(seed).peer_id());
+  }
+  std::ranges::sort(peers);
+  return peers;
+}
+
+Sketch sketch_full_of(float value) {
+  Sketch sketch;
+  sketch.fill(value);
+  return sketch;
+}
+
+TEST_CASE("validators are at most a quarter, and leave the hostile a minority of the contributors") {
+  CHECK(validator_count(3, 0, 5, Attempt(0)) == 0);
+  CHECK(validator_count(4, 1, 5, Attempt(0)) == 1);
+  CHECK(validator_count(16, 7, 5, Attempt(0)) == 1);  // with 7 of 16 hostile no more fit
+  CHECK(validator_count(16, 5, 9, Attempt(0)) == 4);  // a quarter
+  CHECK(validator_count(16, 5, 3, Attempt(0)) == 3);  // as wanted
+  CHECK(validator_count(16, 5, 3, Attempt(2)) == 1);
+  CHECK(validator_count(16, 5, 3, Attempt(7)) == 0);
+  CHECK(validator_count(16, 8, 3, Attempt(0)) == 0);
+  for (std::size_t members = 1; members <= 64; ++members) {
+    for (std::size_t hostile = 0; 2 * hostile < members; ++hostile) {
+      const std::size_t count = validator_count(members, hostile, 64, Attempt(0));
+      CHECK(2 * hostile + count < members);
+    }
+  }
+}
+
+TEST_CASE("every member is drawn as often as any other, to validate and to be validated, and never both") {
+  constexpr std::size_t members = 8;
+  constexpr std::size_t draws = 4000;
+  const swarm::Roster roster(some_peers(members));
+  std::map<PeerId, std::size_t> validates;
+  std::map<std::pair<PeerId, PeerId>, std::size_t> pairs;
+  for (std::uint64_t k = 0; k < draws; ++k) {
+    const Digest lot = crypto::Hasher("a lot").integer(k).finish();
+    const auto drawn = draw_validations(roster, 2, lot);
+    REQUIRE(drawn.size() == 2);
+    CHECK(std::set<PeerId>{drawn[0].validator, drawn[1].validator, drawn[0].target, drawn[1].target}.size() ==
+          4);
+    CHECK(drawn == draw_validations(roster, 2, lot));
+    for (const Validation& validation : drawn) {
+      ++validates[validation.validator];
+      ++pairs[{validation.validator, validation.target}];
+    }
+  }
+  // Binomial: 2000 expected, σ 39 (at most one place a draw); 143 a pair, σ 12. Five σ.
+  CHECK(validates.size() == members);
+  for (const auto& [peer, count] : validates) CHECK(std::abs(static_cast<double>(count) - 1000) < 5 * 28);
+  CHECK(pairs.size() == members * (members - 1));
+  for (const auto& [pair, count] : pairs) CHECK(std::abs(static_cast<double>(count) - 1000.0 / 7) < 5 * 12);
+}
+
+TEST_CASE("a statement is disputed where the sketches that reducers show do not bear it out") {
+  const Sketch one = sketch_full_of(1);
+  Sketch near = one;
+  near[0] += 0.25F;  // a 32nd of the length of 8
+  const std::vector<std::optional<Sketch>> shown = {one, std::nullopt, one};
+  CHECK_FALSE(is_disputed({true, {one, one, one}}, shown, 0));
+  CHECK_FALSE(is_disputed({true, {one, sketch_full_of(9), one}}, shown, 0));  // nobody can tell
+  CHECK(is_disputed({true, {one, one, near}}, shown, 0));
+  CHECK(is_disputed({true, {one, one, near}}, shown, 0.2));  // the same bytes have the same sketch
+  CHECK(is_disputed({false, {one, one, one}}, shown, 0));    // the same bits everywhere: somebody lies
+  CHECK_FALSE(is_disputed({false, {one, one, near}}, shown, 0.01));
+  CHECK(is_disputed({false, {sketch_full_of(-1), one, one}}, shown, 0.01));
+  CHECK(is_disputed({true, {one, one}}, shown, 0));
+  CHECK(is_disputed({false, {one, one}}, shown, 0.1));
+  CHECK_FALSE(is_disputed({false, {sketch_full_of(0), one, sketch_full_of(0)}},
+                          std::vector<std::optional<Sketch>>{sketch_full_of(0), one, sketch_full_of(0)},
+                          0.01));
+}
+
+TEST_CASE("a relative distance is that of the whole vectors, and something against nothing is the greatest") {
+  RelativeDistance distance;
+  CHECK(distance.value() == 0);
+  distance.add(9, 16);
+  distance.add(0, 9);
+  CHECK(distance.value() == doctest::Approx(0.6));
+  RelativeDistance nothing;
+  nothing.add(0, 0);
+  CHECK(nothing.value() == 0);
+  nothing.add(1, 0);
+  CHECK(nothing.value() == std::numeric_limits<double>::max());
+}
+
+TEST_CASE(
+    "most measurements decide: beyond two tolerances against the target, within one against the accuser") {
+  const auto peers = some_peers(5);
+  const auto majority = [](const std::vector<PeerId>& members) { return 2 * members.size() > 5; };
+  const auto judge = [&](std::vector<double> distances) {
+    std::vector<std::pair<PeerId, double>> measures;
+    for (std::size_t i = 0; i < distances.size(); ++i) measures.emplace_back(peers[i], distances[i]);
+    return judge_measures(measures, 0.01, majority);
+  };
+  CHECK(judge({0.05, 0.05, 0.05, 0.0, 0.0}) == Verdict::wrong_contribution);
+  CHECK(judge({0.0, 0.01, 0.005, 0.9, 0.9}) == Verdict::false_accusation);
+  CHECK(judge({0.015, 0.02, 0.011, 0.9, 0.0}) == Verdict::undecided);
+  CHECK(judge({0.05, 0.05}) == Verdict::undecided);  // too few could measure
+  CHECK(judge({}) == Verdict::undecided);
+}
+
+// Eight members, the last of which breaks the rules; validators drawn every round.
+struct Ending {
+  std::vector<swarm::Removal> removals;
+  std::vector<std::uint64_t> rounds;
+  PeerId liar;
+};
+
+Ending run_with(const std::string& attack, std::uint64_t seed, const std::string& rule = "centered_clip",
+                std::size_t hostile = 1) {
+  SimSwarm swarm({.founders = 3,
+                  .joiners = 5,
+                  .hostile = hostile,
+                  .attacks = {attack.empty() ? "sign_flip" : attack},
+                  .dimension = 200,
+                  .rounds = 60,
+                  .start_members = 8,
+                  .rule = rule,
+                  .validators = 2,
+                  .evaluate_every = 0,
+                  .seed = seed});
+  const std::size_t honest = swarm.size() - hostile;
+  swarm.start_all();
+  const auto honest_ended = [&] {
+    for (std::size_t i = 0; i < honest; ++i) {
+      if (!swarm.member(i).ended) return false;
+    }
+    return true;
+  };
+  REQUIRE(run_until(swarm, honest_ended, 120min));
+  std::set<PeerId> liars;
+  for (std::size_t i = honest; i < swarm.size(); ++i) liars.insert(swarm.member(i).host->id());
+  for (std::size_t i = 0; i < honest; ++i) {
+    CAPTURE(i);
+    REQUIRE(swarm.member(i).ended->has_value());
+    for (const auto& removal : swarm.member(i).removals) {
+      CHECK_MESSAGE(liars.contains(removal.peer), "an honest member lost its seat: ", name(removal.fault));
+    }
+  }
+  return {swarm.member(0).removals, swarm.member(0).removal_rounds,
+          swarm.member(swarm.size() - 1).host->id()};
+}
+
+TEST_CASE("honest members with validators agree, nobody loses its seat, and validators' work is used") {
+  for (const char* rule : {"centered_clip", "mean"}) {
+    const Ending ending = run_with("", 1, rule, 0);
+    CHECK(ending.removals.empty());
+  }
+}
+
+TEST_CASE("whoever contributes something else than its gradient is banned for it, with any rule") {
+  std::uint64_t seed = 1;
+  Picked picked;
+  for (const auto& [attack, what] : gradient_attack_names()) {
+    for (const char* rule : {"centered_clip", "coordinate_median"}) {
+      if (!picked.next()) continue;
+      CAPTURE(attack);
+      CAPTURE(rule);
+      const Ending ending = run_with(std::string(attack), seed++, rule);
+      REQUIRE(ending.removals.size() == 1);
+      CHECK(ending.removals[0].fault == Fault::wrong_contribution);
+      CHECK(ending.removals[0].evidence != Digest{});
+    }
+  }
+}
+
+TEST_CASE("a validator that accuses falsely, or has not computed what it vouches for, is banned") {
+  const Ending accuser = run_with("false_accusation", 3);
+  REQUIRE(accuser.removals.size() == 1);
+  CHECK(accuser.removals[0].fault == Fault::false_accusation);
+  const Ending lazy = run_with("lazy_validation", 4);
+  REQUIRE(lazy.removals.size() == 1);
+  CHECK(lazy.removals[0].fault == Fault::wrong_sketch);
+}
+
+TEST_CASE(
+    "a reducer that lies about a contribution that it holds is banned, not who made it or recomputed it") {
+  const Ending ending = run_with("wrong_holding", 5);
+  REQUIRE(ending.removals.size() == 1);
+  CHECK(ending.removals[0].fault == Fault::wrong_sketch);
+}
+
+}  // namespace
+}  // namespace testudo::training

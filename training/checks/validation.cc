@@ -1,0 +1,84 @@
+#include "training/checks/validation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "crypto/base/check.h"
+#include "training/partition.h"
+
+namespace testudo::training {
+
+namespace {
+
+// Sketches measure a distance with a spread of some √(2/64) of it; what is a dispute in truth is decided by
+// measuring, so that a little too much or too little only costs or spares the measurement.
+constexpr double accused_beyond = 3;
+constexpr double wrong_beyond = 2;
+
+}  // namespace
+
+std::size_t validator_count(std::size_t members, std::size_t hostile_count, std::uint32_t wanted,
+                            swarm::Attempt attempt) {
+  if (members <= 2 * hostile_count + 1) return 0;
+  const std::size_t most = std::min<std::size_t>({wanted, members / 4, members - 1 - 2 * hostile_count});
+  return most > attempt.value() ? most - attempt.value() : 0;
+}
+
+std::vector<Validation> draw_validations(const swarm::Roster& roster, std::size_t count, const Digest& lot) {
+  const auto& members = roster.members();
+  TESTUDO_CHECK(2 * count <= members.size());
+  const std::vector<std::uint32_t> order = permuted_order(lot, members.size());
+  std::vector<Validation> drawn;
+  for (std::size_t k = 0; k < count; ++k) {
+    drawn.push_back({members[order[k]].id, members[order[count + k]].id});
+  }
+  return drawn;
+}
+
+bool is_disputed(const Statement& statement, std::span<const std::optional<Sketch>> shown, double tolerance) {
+  if (statement.sketches.size() != shown.size()) return true;
+  if (!statement.same && tolerance == 0) return true;
+  RelativeDistance distance;
+  for (std::size_t j = 0; j < shown.size(); ++j) {
+    if (!shown[j]) continue;
+    const Sketch& own = statement.sketches[j];
+    if (statement.same && own != *shown[j]) return true;
+    double difference = 0;
+    double length = 0;
+    for (std::size_t c = 0; c < sketch_size; ++c) {
+      const double mine = own[c];
+      const double apart = mine - static_cast<double>((*shown[j])[c]);
+      difference += apart * apart;
+      length += mine * mine;
+    }
+    distance.add(difference, length);
+  }
+  return !statement.same && distance.value() > accused_beyond * tolerance;
+}
+
+void RelativeDistance::add(double difference_square, double length_square) {
+  difference_ += difference_square;
+  length_ += length_square;
+}
+
+double RelativeDistance::value() const {
+  if (difference_ == 0) return 0;
+  if (!(length_ > 0)) return std::numeric_limits<double>::max();
+  return std::min(std::sqrt(difference_ / length_), std::numeric_limits<double>::max());
+}
+
+Verdict judge_measures(const std::vector<std::pair<swarm::PeerId, double>>& measures, double tolerance,
+                       const std::function<bool(const std::vector<swarm::PeerId>&)>& is_quorum) {
+  std::vector<swarm::PeerId> wrong;
+  std::vector<swarm::PeerId> right;
+  for (const auto& [member, distance] : measures) {
+    if (distance > wrong_beyond * tolerance) wrong.push_back(member);
+    if (distance <= tolerance) right.push_back(member);
+  }
+  if (is_quorum(wrong)) return Verdict::wrong_contribution;
+  if (is_quorum(right)) return Verdict::false_accusation;
+  return Verdict::undecided;
+}
+
+}  // namespace testudo::training

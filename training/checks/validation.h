@@ -1,0 +1,70 @@
+// Validation: a member drawn by the beacon recomputes what another should have contributed. Pure functions on
+// agreed values, the same on every honest member; any thread.
+//
+// The course, for a contribution of round t (docs/protocol.md, "Validators"): round t + 1's beacon draws a
+// validator for it, which recomputes it instead of contributing itself, and says in CHECK whether its
+// encoding has the committed hashes, with a sketch of every part under the coins of that round. In COMMIT of
+// round t + 2, which comes later, the reducers of round t say the sketches of the committed parts that they
+// hold. Now everybody can compare; what does not fit is disputed in round t + 2.
+#pragma once
+
+#include <compare>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "swarm/roster.h"
+#include "training/checks/sketch.h"
+
+namespace testudo::training {
+
+struct Validation {
+  swarm::PeerId validator;
+  swarm::PeerId target;
+  auto operator<=>(const Validation&) const = default;
+};
+
+// How many validators a round has: those that are wanted, but at most a quarter of the members, because they
+// contribute nothing themselves, and so few that the hostile stay a minority of the contributors
+// (2F + m < members); one less in each further attempt of a round, so that absences do not void it for good.
+std::size_t validator_count(std::size_t members, std::size_t hostile_count, std::uint32_t wanted,
+                            swarm::Attempt attempt);
+
+// `count` validators, each with a target of its own that is none of them; `lot` permutes the roster, and the
+// validators come first. REQUIRES: count ≤ half of the roster.
+std::vector<Validation> draw_validations(const swarm::Roster& roster, std::size_t count, const Digest& lot);
+
+// What a validator said about a contribution.
+struct Statement {
+  bool same = false;             // its own encoding has all the committed hashes, and the sample count
+  std::vector<Sketch> sketches;  // of its own encoding, by part
+  bool operator==(const Statement&) const = default;
+};
+
+// Whether a statement has to be disputed, given the sketches of the committed parts that reducers showed
+// (nothing: nobody did). "The same" must have the same sketches, to the bit. Something else is a dispute
+// where honest computers compute the same bits (tolerance 0), and beyond 3 tolerances elsewhere.
+bool is_disputed(const Statement& statement, std::span<const std::optional<Sketch>> shown, double tolerance);
+
+// ‖a − b‖ / ‖a‖ from the squares of both, part by part; the greatest double for something against nothing.
+class RelativeDistance {
+ public:
+  void add(double difference_square, double length_square);
+  double value() const;
+
+ private:
+  double difference_ = 0;
+  double length_ = 0;
+};
+
+enum class Verdict {
+  wrong_contribution,  // a quorum measures more than 2 tolerances
+  false_accusation,    // a quorum measures at most one
+  undecided,           // in between, or too few could measure: nobody is guilty
+};
+// `is_quorum`: whether these members can decide for all.
+Verdict judge_measures(const std::vector<std::pair<swarm::PeerId, double>>& measures, double tolerance,
+                       const std::function<bool(const std::vector<swarm::PeerId>&)>& is_quorum);
+
+}  // namespace testudo::training

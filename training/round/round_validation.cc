@@ -1,0 +1,351 @@
+// Contributions that others recompute: validators, what they say, and how a dispute about it ends.
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "crypto/base/check.h"
+#include "crypto/base/log.h"
+#include "crypto/derive.h"
+#include "crypto/merkle.h"
+#include "net/async/combinators.h"
+#include "training/round/round.h"
+#include "training/round/round_rules.h"
+
+namespace testudo::training {
+
+using net::Task;
+using swarm::AgreedBroadcast;
+using swarm::Fault;
+using swarm::Phase;
+
+namespace {
+
+// Of part j of the target's contribution, under the coins of the round in which a validator spoke about it.
+Digest statement_seed(const swarm::RunId& run, swarm::RoundNumber spoken, const Digest& coins,
+                      const swarm::PeerId& target, std::size_t part) {
+  Bytes place = target.to_multihash();
+  for (int shift = 0; shift < 32; shift += 8) place.push_back(static_cast<std::uint8_t>(part >> shift));
+  return crypto::derive_seed("testudo/recomputed/1", run, spoken.value(), 0, coins, ByteView(place));
+}
+
+Sketch sketch_part(const RoundRules& rules, const Blob& bytes, std::size_t size, const Digest& seed) {
+  return sketch_of(EncodedParts(rules.codec, size, rules.manifest.g_max, {*bytes}), seed);
+}
+
+}  // namespace
+
+void Round::draw_validators() {
+  const swarm::Manifest& manifest = setup_.rules->manifest;
+  const std::size_t count =
+      validator_count(setup_.roster.size(), setup_.roster.greatest_hostile_count(manifest.hostile_share),
+                      manifest.validators, setup_.attempt);
+  validations_ = draw_validations(setup_.roster, count,
+                                  crypto::derive_seed("testudo/validators/1", setup_.rules->run,
+                                                      setup_.round.value(), 0, setup_.beacon, ByteView{}));
+}
+
+// The target's contribution to the last round, if this member is a validator and can. Otherwise it
+// contributes, as everybody.
+Task<bool> Round::recompute() {
+  const auto drawn = std::ranges::find(validations_, self_, &Validation::validator);
+  if (drawn == validations_.end() || !setup_.last) co_return false;
+  const RoundRecord& last = *setup_.last;
+  if (!last.commitments.contains(drawn->target)) co_return false;
+  auto encoded = co_await encode_contribution(
+      {drawn->target, last.round, last.beacon, last.state, last.ranges, false}, next_->unused(), next_);
+  if (!encoded) {
+    log::error("round {}: validation: {}", setup_.round.value(), encoded.error().message);
+    co_return false;
+  }
+  recomputed_ = std::move(*encoded);
+  co_return true;
+}
+
+// COMMIT: the parts that this member reduced in the round before the last, of contributions that validators
+// spoke about in the last.
+Task<std::vector<Holding>> Round::sketch_held() const {
+  std::vector<Holding> holdings;
+  std::vector<Task<Sketch>> jobs;
+  if (setup_.last && setup_.before_last) {
+    const RoundRecord& before = *setup_.before_last;
+    for (const auto& [validator, claim] : setup_.last->claims) {
+      for (std::size_t j = 0; j < before.ranges.size() && holdings.size() < part_limit; ++j) {
+        const PartIndex part(static_cast<std::uint32_t>(j));
+        const auto held = before.held.find({part, claim.target});
+        if (held == before.held.end()) continue;
+        holdings.push_back({claim.target, part, {}});
+        jobs.push_back(net::offload(
+            scheduler_,
+            [rules = setup_.rules, bytes = held->second, size = before.ranges[j].size,
+             seed = statement_seed(setup_.rules->run, setup_.last->round, setup_.last->coins, claim.target,
+                                   j)] { return sketch_part(*rules, bytes, size, seed); }));
+      }
+    }
+  }
+  const auto sketches = co_await net::when_all(scheduler_, std::move(jobs));
+  for (std::size_t k = 0; k < sketches.size(); ++k) holdings[k].sketch = sketches[k];
+  co_return holdings;
+}
+
+// CHECK: whether the recomputed contribution is the committed one, and its sketches under this round's coins.
+Task<std::optional<Statement>> Round::own_statement() {
+  if (!recomputed_) co_return std::nullopt;
+  const RoundRecord& last = *setup_.last;
+  const PeerId target = std::ranges::find(validations_, self_, &Validation::validator)->target;
+  const RoundRecord::Commitment& committed = last.commitments.at(target);
+  Statement statement;
+  statement.same = recomputed_->samples == committed.samples &&
+                   std::ranges::equal(recomputed_->parts, committed.parts, {}, &EncodedPart::hash);
+  std::vector<Task<Sketch>> jobs;
+  for (std::size_t j = 0; j < last.ranges.size(); ++j) {
+    jobs.push_back(net::offload(
+        scheduler_, [rules = setup_.rules, bytes = recomputed_->parts[j].bytes, size = last.ranges[j].size,
+                     seed = statement_seed(setup_.rules->run, setup_.round, coins_, target, j)] {
+          return sketch_part(*rules, bytes, size, seed);
+        }));
+  }
+  statement.sketches = co_await net::when_all(scheduler_, std::move(jobs));
+  co_return statement;
+}
+
+// What the last round's validators said, against what the reducers hold: both are agreed, so that everybody
+// with these records finds the same.
+std::vector<Validation> Round::find_disputes() const {
+  std::vector<Validation> found;
+  if (!setup_.last || !setup_.before_last) return found;
+  const RoundRecord& before = *setup_.before_last;
+  for (const auto& [validator, claim] : setup_.last->claims) {
+    if (!setup_.roster.contains(validator) || !setup_.roster.contains(claim.target)) continue;
+    if (!before.commitments.contains(claim.target)) continue;
+    std::vector<std::optional<Sketch>> shown(before.ranges.size());
+    for (std::size_t j = 0; j < shown.size(); ++j) {
+      const auto commit = commits_.find(before.reducers[j]);
+      if (commit == commits_.end()) continue;
+      const Sketch* sketch =
+          commit->second.find_holding(claim.target, PartIndex(static_cast<std::uint32_t>(j)));
+      if (sketch != nullptr) shown[j] = *sketch;
+    }
+    if (is_disputed(claim.statement, shown, setup_.rules->manifest.recompute_tolerance)) {
+      found.push_back({validator, claim.target});
+    }
+  }
+  std::ranges::sort(found);
+  // All parts of all of them have to fit one answer.
+  const std::size_t room =
+      std::max<std::size_t>(1, part_limit / std::max<std::size_t>(1, before.ranges.size()));
+  if (found.size() > std::min(dispute_limit, room)) found.resize(std::min(dispute_limit, room));
+  return found;
+}
+
+// A dispute takes place when so many ask for it that they can also certify what comes of it: members without
+// the records cannot find it themselves, and a hostile few cannot start one.
+void Round::adopt_disputes(const std::map<PeerId, std::vector<Validation>>& listed) {
+  std::map<Validation, std::vector<PeerId>> supporters;
+  for (const auto& [member, disputes] : listed) {
+    for (const Validation& dispute : disputes) supporters[dispute].push_back(member);
+  }
+  for (const auto& [dispute, members] : supporters) {
+    if (disputes_.size() < dispute_limit && swarm::is_quorum(setup_.roster, alive_, members)) {
+      disputes_.push_back(dispute);
+    }
+  }
+}
+
+bool Round::has_records_of_disputes() const {
+  return std::ranges::all_of(disputes_, [this](const Validation& dispute) {
+    if (!setup_.last || !setup_.before_last) return false;
+    const auto claim = setup_.last->claims.find(dispute.validator);
+    return claim != setup_.last->claims.end() && claim->second.target == dispute.target &&
+           setup_.before_last->commitments.contains(dispute.target);
+  });
+}
+
+// EVIDENCE: what this member can show of disputed contributions: its own; as a reducer, what it got.
+AnswerPayload::Parts Round::earlier_parts(bool as_reducer) const {
+  AnswerPayload::Parts parts;
+  if (!setup_.before_last) return parts;
+  const RoundRecord& before = *setup_.before_last;
+  for (const Validation& dispute : disputes_) {
+    for (std::size_t j = 0; j < before.ranges.size(); ++j) {
+      const PartOf entry{PartIndex(static_cast<std::uint32_t>(j)), dispute.target};
+      if (as_reducer) {
+        const auto held = before.held.find(entry);
+        if (held != before.held.end() && !earlier_.contains(entry)) {
+          parts.emplace_back(entry, to_bytes(*held->second));
+        }
+      } else if (dispute.target == self_ && j < before.own.size()) {
+        parts.emplace_back(entry, to_bytes(*before.own[j]));
+      }
+    }
+  }
+  return parts;
+}
+
+Task<void> Round::read_earlier(const AgreedBroadcast::MessageSet& answers, bool as_reducer) {
+  if (disputes_.empty() || !has_records_of_disputes()) co_return;
+  const RoundRecord& before = *setup_.before_last;
+  for (const Validation& dispute : disputes_) {
+    const RoundRecord::Commitment& committed = before.commitments.at(dispute.target);
+    for (std::size_t j = 0; j < before.ranges.size(); ++j) {
+      const PartOf entry{PartIndex(static_cast<std::uint32_t>(j)), dispute.target};
+      if (earlier_.contains(entry)) continue;
+      const auto message = answers.find(as_reducer ? before.reducers[j] : dispute.target);
+      if (message == answers.end()) continue;
+      const auto payload = AnswerPayload::decode(message->second.payload);
+      const Bytes* found = payload ? payload->find_earlier(entry) : nullptr;
+      if (found == nullptr) continue;
+      auto bytes = std::make_shared<const Buffer>(Buffer::copy_of(*found));
+      const bool good = co_await net::offload(
+          scheduler_, [rules = setup_.rules, bytes, hash = committed.parts[j], size = before.ranges[j].size] {
+            return crypto::tree_hash(*bytes) == hash &&
+                   check_encoded(rules->codec, *bytes, size, rules->manifest.g_max).has_value();
+          });
+      if (good) earlier_.emplace(entry, std::move(bytes));
+    }
+    // Its author shows all of it, or loses its seat; what reducers still have is judged all the same.
+    std::size_t shown = 0;
+    for (const auto& [entry, bytes] : earlier_) shown += entry.member == dispute.target ? 1 : 0;
+    if (!as_reducer && shown < before.ranges.size()) remove(dispute.target, Fault::unserved);
+  }
+}
+
+// Sketches that the shown bytes do not give ban who claimed them. True: the statement itself is refuted by
+// them, and nothing has to be measured.
+Task<bool> Round::judge_claims(const Validation& dispute) {
+  const RoundRecord& before = *setup_.before_last;
+  const RoundRecord::Claim& claim = setup_.last->claims.at(dispute.validator);
+  bool refuted = claim.statement.same && claim.statement.sketches.size() != before.ranges.size();
+  for (std::size_t j = 0; j < before.ranges.size(); ++j) {
+    const PartIndex part(static_cast<std::uint32_t>(j));
+    const auto shown = earlier_.find({part, dispute.target});
+    if (shown == earlier_.end()) continue;
+    const Sketch right = co_await net::offload(
+        scheduler_,
+        [rules = setup_.rules, bytes = shown->second, size = before.ranges[j].size,
+         seed = statement_seed(setup_.rules->run, setup_.last->round, setup_.last->coins, dispute.target,
+                               j)] { return sketch_part(*rules, bytes, size, seed); });
+    const auto commit = commits_.find(before.reducers[j]);
+    const Sketch* held =
+        commit == commits_.end() ? nullptr : commit->second.find_holding(dispute.target, part);
+    if (held != nullptr && *held != right) {
+      remove(commit->first, Fault::wrong_sketch, commit_messages_.at(commit->first));
+    }
+    if (claim.statement.same && !refuted) refuted = claim.statement.sketches[j] != right;
+  }
+  if (refuted) remove(dispute.validator, Fault::wrong_sketch, claim.message);
+  co_return refuted || claim.statement.same;
+}
+
+// How far the target's contribution, as far as it was shown, is from what this member computes in its place.
+Task<std::optional<double>> Round::measure(PeerId target) {
+  const RoundRecord& before = *setup_.before_last;
+  const auto memory = std::make_shared<std::vector<float>>(before.state->parameters().size());
+  auto encoded = co_await encode_contribution(
+      {target, before.round, before.beacon, before.state, before.ranges, false}, *memory, memory);
+  if (!encoded) {
+    log::error("round {}: a dispute that this member cannot measure: {}", setup_.round.value(),
+               encoded.error().message);
+    co_return std::nullopt;
+  }
+  RelativeDistance distance;
+  bool any = false;
+  for (std::size_t j = 0; j < before.ranges.size(); ++j) {
+    const auto shown = earlier_.find({PartIndex(static_cast<std::uint32_t>(j)), target});
+    if (shown == earlier_.end()) continue;
+    any = true;
+    struct Lengths {
+      double difference = 0;
+      double own = 0;
+    };
+    const auto lengths =
+        co_await net::offload(scheduler_, [rules = setup_.rules, own = encoded->parts[j].bytes,
+                                           bytes = shown->second, size = before.ranges[j].size] {
+          std::vector<float> values(size);
+          const auto decoded = decode(rules->codec, *bytes, values, rules->manifest.g_max);
+          TESTUDO_CHECK(decoded.has_value());  // check_encoded() accepted it
+          const EncodedParts parts(rules->codec, size, rules->manifest.g_max, {*own});
+          return Lengths{distance_from(parts, values), distance_from(parts, {})};
+        });
+    distance.add(lengths.difference * lengths.difference, lengths.own * lengths.own);
+  }
+  if (!any) co_return std::nullopt;
+  // Another number of samples is another contribution, whatever its values.
+  if (encoded->samples != before.commitments.at(target).samples) co_return std::numeric_limits<double>::max();
+  co_return distance.value();
+}
+
+// MEASURE: everybody with the records computes what the target should have, and most of them decide.
+Task<Result<void>> Round::judge_contributions() {
+  const bool able = has_records_of_disputes();
+  MeasurePayload mine;
+  std::set<PeerId> measured;
+  for (const Validation& dispute : disputes_) {
+    if (!able || co_await judge_claims(dispute)) continue;
+    const auto distance = co_await measure(dispute.target);
+    if (distance && measured.insert(dispute.target).second) {
+      mine.distances.emplace_back(dispute.target, *distance);
+    }
+  }
+  const auto set = co_await agree(Phase::measure, setup_.rules->manifest.compute_deadline(), mine.encode());
+  std::map<PeerId, MeasurePayload> payloads;
+  for (const auto& [author, message] : set) {
+    auto payload = MeasurePayload::decode(message.payload);
+    if (!payload) {
+      remove(author, Fault::malformed, message.digest(setup_.rules->run));
+      continue;
+    }
+    payloads.emplace(author, std::move(*payload));
+  }
+  if (!able)
+    co_return fail(ErrorCode::not_found, "this member was not there when what is disputed was committed");
+  for (const Validation& dispute : disputes_) {
+    const RoundRecord::Claim& claim = setup_.last->claims.at(dispute.validator);
+    if (claim.statement.same) continue;
+    std::vector<std::pair<PeerId, double>> measures;
+    for (const auto& [member, payload] : payloads) {
+      const auto distance = payload.find(dispute.target);
+      if (distance) measures.emplace_back(member, *distance);
+    }
+    const auto is_quorum = [this](const std::vector<PeerId>& members) {
+      return swarm::is_quorum(setup_.roster, alive_, members);
+    };
+    switch (judge_measures(measures, setup_.rules->manifest.recompute_tolerance, is_quorum)) {
+      case Verdict::wrong_contribution:
+        remove(dispute.target, Fault::wrong_contribution,
+               setup_.before_last->commitments.at(dispute.target).message);
+        break;
+      case Verdict::false_accusation:
+        remove(dispute.validator, Fault::false_accusation, claim.message);
+        break;
+      case Verdict::undecided:
+        log::warn("round {}: the dispute about {}'s contribution stays undecided", setup_.round.value(),
+                  dispute.target.to_text());
+        break;
+    }
+  }
+  co_return testudo::Result<void>{};
+}
+
+// For the validators of the next round, and for disputes of the one after.
+std::shared_ptr<const RoundRecord> Round::make_record(Prepared prepared) const {
+  auto record = std::make_shared<RoundRecord>();
+  record->round = setup_.round;
+  record->beacon = setup_.beacon;
+  record->state = setup_.state;
+  record->ranges = ranges_;
+  for (const Reduction& reduction : reductions_) record->reducers.push_back(reduction.reducer);
+  for (const auto& [member, commit] : commits_) {
+    if (commit.parts.empty()) continue;
+    record->commitments.emplace(
+        member, RoundRecord::Commitment{commit.parts, commit.samples, commit_messages_.at(member)});
+  }
+  record->own = std::move(prepared.parts);
+  for (const auto& [entry, bytes] : contributions_) {
+    if (reductions_[entry.part.value()].reducer == self_) record->held.emplace(entry, bytes);
+  }
+  record->coins = coins_;
+  record->claims = claims_;
+  return record;
+}
+
+}  // namespace testudo::training
