@@ -21,6 +21,10 @@ Task<AgreedBroadcast::MessageSet> Broadcaster::agree(AgreedBroadcast::Setup setu
       machine_->receive(scheduler_.now(), waiting.frame);
     }
   }
+  for (const auto& [due, waiting] : unknown_) {
+    if (due == key) machine_->receive(scheduler_.now(), waiting.frame);
+  }
+  std::erase_if(unknown_, [&](const auto& entry) { return entry.first <= key; });
   flush();
   while (!machine_->finished()) {
     net::Timer timer = scheduler_.at(machine_->next_deadline(), [this] {
@@ -54,6 +58,13 @@ bool Broadcaster::receive(const PeerId& from, const BroadcastFrame& frame, std::
   return true;
 }
 
+void Broadcaster::receive_of_unknown(const PeerId& from, const BroadcastFrame& frame, std::size_t size) {
+  const auto key = key_of(frame);
+  if (!key || size > unknown_frame_bytes || (machine_ && *key <= machine_->key())) return;
+  if (unknown_.size() == unknown_frames) unknown_.pop_front();
+  unknown_.emplace_back(*key, Early{from, frame, size});
+}
+
 void Broadcaster::forget_before(RoundNumber round, Attempt attempt) {
   const PhaseKey first{round, attempt, Phase::commit};
   while (!early_.empty() && early_.begin()->first < first) {
@@ -64,6 +75,7 @@ void Broadcaster::forget_before(RoundNumber round, Attempt attempt) {
     }
     early_.erase(early_.begin());
   }
+  std::erase_if(unknown_, [&](const auto& entry) { return entry.first < first; });
   std::erase_if(early_load_, [](const auto& entry) { return entry.second.first == 0; });
 }
 

@@ -2,6 +2,7 @@
 // machine's deadlines, collects equivocations. Owned by the participant; loop thread only.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,6 +23,9 @@ class Broadcaster {
   // rounds.
   static constexpr std::size_t early_frames_per_peer = 4 * last_phase;
   static constexpr std::size_t early_bytes_per_peer = 64 * 1024 * 1024;
+  // Of peers that this member does not know as members, together: its ledger may be a round behind theirs.
+  static constexpr std::size_t unknown_frames = 64;
+  static constexpr std::size_t unknown_frame_bytes = 64 * 1024;
   // Evidence that waits to be reported.
   static constexpr std::size_t evidence_limit = 16;
 
@@ -36,7 +40,9 @@ class Broadcaster {
   std::vector<PeerId> contradicted() const { return machine_->contradicted(); }
   // A frame from a member of the run. False when it is malformed or wrongly signed.
   bool receive(const PeerId& from, const BroadcastFrame& frame, std::size_t size);
-  // Whether somebody has begun a phase that this member has not.
+  // A frame from somebody whom the ledger does not know as a member yet: kept for a phase to come.
+  void receive_of_unknown(const PeerId& from, const BroadcastFrame& frame, std::size_t size);
+  // Whether a member has begun a phase that this member has not.
   bool heard_of(const PhaseKey& key) const { return early_.contains(key); }
   // Frames of phases before this position are forgotten.
   void forget_before(RoundNumber round, Attempt attempt);
@@ -64,6 +70,7 @@ class Broadcaster {
   net::Event changed_;
   std::map<PhaseKey, std::vector<Early>> early_;
   std::map<PeerId, std::pair<std::size_t, std::size_t>> early_load_;  // frames, bytes
+  std::deque<std::pair<PhaseKey, Early>> unknown_;                    // at most unknown_frames
   std::map<PeerId, Equivocation> evidence_;
   std::uint64_t slow_phases_ = 0;
 };

@@ -133,7 +133,11 @@ void Participant::Impl::receive(const PeerId& from, const Bytes& header) {
   } else if (auto* certificate = std::get_if<Certificate>(&*frame)) {
     receive_certificate(from, std::move(*certificate));
   } else if (!chain().roster().contains(from)) {
-    // Votes and broadcasts are the members'. Somebody this ledger does not know yet may be ahead of it.
+    // Votes and broadcasts are the members'. Somebody this ledger does not know yet may be ahead of it, as a
+    // newcomer that came one round before this one: its COMMIT is not sent twice.
+    if (const auto* broadcast = std::get_if<swarm::BroadcastFrame>(&*frame)) {
+      broadcaster_->receive_of_unknown(from, *broadcast, header.size());
+    }
     send(from, hello());
   } else if (auto* vote = std::get_if<swarm::VoteFrame>(&*frame)) {
     receive_vote(from, *vote);
