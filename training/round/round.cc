@@ -120,6 +120,7 @@ Task<Result<Round::Result>> Round::run() {
   if (complete) {
     co_await check(*prepared);
     if (lost_) co_return fail(lost_touch());
+    if (manifest.validators > 0) record_ = make_record(*prepared);
     auto settled = co_await settle(*prepared);
     if (lost_) co_return fail(lost_touch());
     if (!settled) co_return fail(std::move(settled).error());
@@ -130,7 +131,6 @@ Task<Result<Round::Result>> Round::run() {
     co_return result;
   }
   co_await step(result);
-  if (manifest.validators > 0) result.record = make_record(std::move(*prepared));
   co_return result;
 }
 

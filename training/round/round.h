@@ -56,7 +56,6 @@ class Round {
     swarm::Outcome outcome;
     std::shared_ptr<const TrainingState> state;  // after an APPLY
     std::vector<ReducedPart> reduced;            // what it was stepped with
-    std::shared_ptr<const RoundRecord> record;   // null: the run has no validators
     std::size_t contributors = 0;
   };
 
@@ -66,6 +65,9 @@ class Round {
   // `not_found`: this member lacks what the others have; it follows their certificate.
   net::Task<testudo::Result<Result>> run();
   const std::vector<PhaseTime>& phases() const { return phases_; }
+  // Once the coins are known and all have said what they found: also of a member that then could not end the
+  // round and follows. Null before, and where the run has no validators.
+  const std::shared_ptr<const RoundRecord>& record() const { return record_; }
 
  private:
   struct Prepared {  // of this member, for COMMIT
@@ -122,7 +124,7 @@ class Round {
   net::Task<void> check(const Prepared& prepared);
   net::Task<testudo::Result<void>> settle(const Prepared& prepared);
   net::Task<void> step(Result& result);
-  std::shared_ptr<const RoundRecord> make_record(Prepared prepared) const;
+  std::shared_ptr<const RoundRecord> make_record(const Prepared& prepared) const;
   swarm::Outcome make_outcome(swarm::OutcomeKind kind) const;
 
   net::Task<swarm::AgreedBroadcast::MessageSet> agree(swarm::Phase phase, net::Duration until_deadline,
@@ -190,8 +192,9 @@ class Round {
   std::optional<Encoded> recomputed_;            // by this member, as a validator
   std::map<PeerId, RoundRecord::Claim> claims_;  // in this round's CHECK
   std::vector<Validation> disputes_;             // contributions of the round before the last, ascending
-  std::map<PartOf, Blob> earlier_;               // their parts, as they were shown
-  float deviation_ = 0;                          // of this round
+  std::shared_ptr<const RoundRecord> record_;
+  std::map<PartOf, Blob> earlier_;  // their parts, as they were shown
+  float deviation_ = 0;             // of this round
   // What was given to the pool last, by whom or for which part; bytes that prove wrong are not checked again.
   std::map<PartOf, Blob> checked_contributions_;
   std::map<std::size_t, Blob> checked_results_;

@@ -202,10 +202,11 @@ Task<void> Round::read_earlier(const AgreedBroadcast::MessageSet& answers, bool 
           });
       if (good) earlier_.emplace(entry, std::move(bytes));
     }
-    // Its author shows all of it, or loses its seat; what reducers still have is judged all the same.
+    // An author that was restarted has nothing to show any more; where reducers cannot either, it loses its
+    // seat. What was shown is judged all the same.
     std::size_t shown = 0;
     for (const auto& [entry, bytes] : earlier_) shown += entry.member == dispute.target ? 1 : 0;
-    if (!as_reducer && shown < before.ranges.size()) remove(dispute.target, Fault::unserved);
+    if (as_reducer && shown < before.ranges.size()) remove(dispute.target, Fault::unserved);
   }
 }
 
@@ -327,7 +328,7 @@ Task<Result<void>> Round::judge_contributions() {
 }
 
 // For the validators of the next round, and for disputes of the one after.
-std::shared_ptr<const RoundRecord> Round::make_record(Prepared prepared) const {
+std::shared_ptr<const RoundRecord> Round::make_record(const Prepared& prepared) const {
   auto record = std::make_shared<RoundRecord>();
   record->round = setup_.round;
   record->beacon = setup_.beacon;
@@ -339,7 +340,7 @@ std::shared_ptr<const RoundRecord> Round::make_record(Prepared prepared) const {
     record->commitments.emplace(
         member, RoundRecord::Commitment{commit.parts, commit.samples, commit_messages_.at(member)});
   }
-  record->own = std::move(prepared.parts);
+  record->own = prepared.parts;
   for (const auto& [entry, bytes] : contributions_) {
     if (reductions_[entry.part.value()].reducer == self_) record->held.emplace(entry, bytes);
   }
