@@ -112,15 +112,18 @@ TEST_CASE(
     "most measurements decide: beyond two tolerances against the target, within one against the accuser") {
   const auto peers = some_peers(5);
   const auto majority = [](const std::vector<PeerId>& members) { return 2 * members.size() > 5; };
-  const auto judge = [&](std::vector<double> distances) {
+  const auto judge = [&](std::vector<double> distances, bool whole = true) {
     std::vector<std::pair<PeerId, double>> measures;
     for (std::size_t i = 0; i < distances.size(); ++i) measures.emplace_back(peers[i], distances[i]);
-    return judge_measures(measures, 0.01, majority);
+    return judge_measures(measures, 0.01, whole, majority);
   };
   CHECK(judge({0.05, 0.05, 0.05, 0.0, 0.0}) == Verdict::wrong_contribution);
   CHECK(judge({0.0, 0.01, 0.005, 0.9, 0.9}) == Verdict::false_accusation);
   CHECK(judge({0.015, 0.02, 0.011, 0.9, 0.0}) == Verdict::undecided);
   CHECK(judge({0.05, 0.05}) == Verdict::undecided);  // too few could measure
+  // What was not shown may be what the accuser was right about.
+  CHECK(judge({0.0, 0.01, 0.005, 0.9, 0.9}, false) == Verdict::undecided);
+  CHECK(judge({0.05, 0.05, 0.05, 0.0, 0.0}, false) == Verdict::wrong_contribution);
   CHECK(judge({}) == Verdict::undecided);
 }
 
@@ -132,7 +135,7 @@ struct Ending {
 };
 
 Ending run_with(const std::string& attack, std::uint64_t seed, const std::string& rule = "centered_clip",
-                std::size_t hostile = 1) {
+                std::size_t hostile = 1, double tolerance = 0) {
   SimSwarm swarm({.founders = 3,
                   .joiners = 5,
                   .hostile = hostile,
@@ -142,9 +145,16 @@ Ending run_with(const std::string& attack, std::uint64_t seed, const std::string
                   .start_members = 8,
                   .rule = rule,
                   .validators = 2,
+                  .recompute_tolerance = tolerance,
                   .evaluate_every = 0,
                   .seed = seed});
   const std::size_t honest = swarm.size() - hostile;
+  for (std::size_t i = 0; i < honest && tolerance > 0; i += 2) {
+    // Another kind of computer: what it contributes is a twentieth longer than what others compute.
+    auto other = make_gradient_attack({.kind = "drift"});
+    REQUIRE(other.has_value());
+    swarm.member(i).behaviour.misconduct = *other;
+  }
   swarm.start_all();
   const auto honest_ended = [&] {
     for (std::size_t i = 0; i < honest; ++i) {
@@ -203,6 +213,24 @@ TEST_CASE(
   const Ending ending = run_with("wrong_holding", 5);
   REQUIRE(ending.removals.size() == 1);
   CHECK(ending.removals[0].fault == Fault::wrong_sketch);
+}
+
+TEST_CASE("where honest computers differ, a reducer that makes a dispute of it harms only itself") {
+  constexpr double tolerance = 0.1;
+  CHECK(run_with("", 6, "centered_clip", 0, tolerance).removals.empty());
+  const Ending ending = run_with("wrong_holding", 7, "centered_clip", 1, tolerance);
+  REQUIRE(ending.removals.size() == 1);
+  CHECK(ending.removals[0].peer == ending.liar);
+  CHECK(ending.removals[0].fault == Fault::wrong_sketch);
+}
+
+TEST_CASE("who spoils what nobody else holds, and shows nothing, takes no validator with it") {
+  const Ending proven = run_with("hidden_part", 8);  // the committed hashes are enough
+  REQUIRE(proven.removals.size() == 1);
+  CHECK(proven.removals[0].fault == Fault::wrong_contribution);
+  const Ending hidden = run_with("hidden_part", 9, "centered_clip", 1, 0.1);
+  REQUIRE_FALSE(hidden.removals.empty());
+  for (const auto& removal : hidden.removals) CHECK(removal.fault == Fault::unserved);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "crypto/base/check.h"
+#include "training/arithmetic/float_environment.h"
 #include "training/partition.h"
 
 namespace testudo::training {
@@ -37,6 +38,7 @@ std::vector<Validation> draw_validations(const swarm::Roster& roster, std::size_
 }
 
 bool is_disputed(const Statement& statement, std::span<const std::optional<Sketch>> shown, double tolerance) {
+  const ScopedFloatEnvironment environment;
   if (statement.sketches.size() != shown.size()) return true;
   if (!statement.same && tolerance == 0) return true;
   RelativeDistance distance;
@@ -69,7 +71,7 @@ double RelativeDistance::value() const {
 }
 
 Verdict judge_measures(const std::vector<std::pair<swarm::PeerId, double>>& measures, double tolerance,
-                       const std::function<bool(const std::vector<swarm::PeerId>&)>& is_quorum) {
+                       bool whole, const std::function<bool(const std::vector<swarm::PeerId>&)>& is_quorum) {
   std::vector<swarm::PeerId> wrong;
   std::vector<swarm::PeerId> right;
   for (const auto& [member, distance] : measures) {
@@ -77,7 +79,7 @@ Verdict judge_measures(const std::vector<std::pair<swarm::PeerId, double>>& meas
     if (distance <= tolerance) right.push_back(member);
   }
   if (is_quorum(wrong)) return Verdict::wrong_contribution;
-  if (is_quorum(right)) return Verdict::false_accusation;
+  if (whole && is_quorum(right)) return Verdict::false_accusation;
   return Verdict::undecided;
 }
 

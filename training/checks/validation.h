@@ -60,11 +60,12 @@ class RelativeDistance {
 
 enum class Verdict {
   wrong_contribution,  // a quorum measures more than 2 tolerances
-  false_accusation,    // a quorum measures at most one
-  undecided,           // in between, or too few could measure: nobody is guilty
+  false_accusation,    // a quorum measures at most one, of the whole contribution
+  undecided,           // in between, too few could measure, or not all was shown: nobody is guilty
 };
-// `is_quorum`: whether these members can decide for all.
+// `whole`: all of the contribution could be measured. What a target withheld may be what its validator was
+// right about. `is_quorum`: whether these members can decide for all.
 Verdict judge_measures(const std::vector<std::pair<swarm::PeerId, double>>& measures, double tolerance,
-                       const std::function<bool(const std::vector<swarm::PeerId>&)>& is_quorum);
+                       bool whole, const std::function<bool(const std::vector<swarm::PeerId>&)>& is_quorum);
 
 }  // namespace testudo::training

@@ -15,7 +15,9 @@ class Misconduct {
  public:
   virtual ~Misconduct() = default;
   // What it computed for this round, before anything is committed to; not what it recomputes of others.
-  virtual void on_gradient(swarm::RoundNumber, std::span<float> /*gradient*/) {}
+  // `reduces`: the parts that it reduces itself.
+  virtual void on_gradient(swarm::RoundNumber, std::span<const PartRange> /*reduces*/,
+                           std::span<float> /*gradient*/) {}
   // What it is about to sign and broadcast.
   virtual void on_payload(const swarm::PhaseKey&, Bytes& /*payload*/) {}
   // A part that it reduced: the encoded result, which may become another one.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "crypto/base/log.h"
 #include "crypto/derive.h"
@@ -141,12 +142,18 @@ Task<Result<Round::Encoded>> Round::encode_contribution(Batch batch, std::span<f
   const Digest seed = crypto::derive_seed("testudo/batch/1", setup_.rules->run, batch.round.value(), 0,
                                           batch.beacon, batch.member);
   Misconduct* const misconduct = batch.own ? setup_.misconduct : nullptr;
+  std::vector<PartRange> reduces;
+  if (misconduct != nullptr) {
+    std::ranges::copy_if(batch.ranges, std::back_inserter(reduces), [this](const PartRange& range) {
+      return setup_.roster.members()[range.reducer].id == self_;
+    });
+  }
   const auto contribution = co_await net::offload(
       scheduler_,
       [model = model_, rules = setup_.rules, state = batch.state, round = batch.round, gradient, memory, seed,
-       misconduct]() -> testudo::Result<Contribution> {
+       misconduct, reduces = std::move(reduces)]() -> testudo::Result<Contribution> {
         auto made = model->contribution(state->parameters(), seed, rules->manifest.samples, gradient);
-        if (made && misconduct != nullptr) misconduct->on_gradient(round, gradient);
+        if (made && misconduct != nullptr) misconduct->on_gradient(round, reduces, gradient);
         return made;
       });
   if (!contribution) co_return fail(contribution.error());

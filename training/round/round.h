@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "net/async/task_group.h"
@@ -147,6 +148,7 @@ class Round {
   void draw_validators();
   net::Task<bool> recompute();
   net::Task<std::vector<Holding>> sketch_held() const;
+  static bool is_same(const Encoded& computed, const RoundRecord::Commitment& committed);
   net::Task<std::optional<Statement>> own_statement();
   std::vector<Validation> find_disputes() const;
   void adopt_disputes(const std::map<PeerId, std::vector<Validation>>& listed);
@@ -154,10 +156,12 @@ class Round {
   AnswerPayload::Parts earlier_parts(bool as_reducer) const;
   net::Task<void> read_earlier(const swarm::AgreedBroadcast::MessageSet& answers, bool as_reducer);
   net::Task<testudo::Result<void>> judge_contributions();
+  bool is_shown(const PeerId& target) const;
   net::Task<bool> judge_claims(const Validation& dispute);
   net::Task<std::optional<double>> measure(PeerId target);
   net::Task<bool> is_suspicious(std::size_t part);
   net::Task<void> show_evidence(const Prepared& prepared);
+  std::set<PartOf> beyond_one_answer(const std::vector<PartOf>& wanted) const;
   net::Task<void> judge(std::size_t part);
   void remove(const PeerId& peer, swarm::Fault fault, const Digest& evidence = {});
   bool founders_suffice() const;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "crypto/base/check.h"
 #include "crypto/derive.h"
@@ -213,13 +214,16 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
     }
   }
   const auto held = contributions_;
+  std::set<PartOf> too_much;
   for (const bool again : {false, true}) {
     mine.earlier = earlier_parts(again);
     if (again) {
+      too_much = beyond_one_answer(wanted);
       mine.parts.clear();
       for (const PartOf& entry : wanted) {
         const auto found = held.find(entry);
-        if (reductions_[entry.part.value()].reducer == self_ && found != held.end()) {
+        if (reductions_[entry.part.value()].reducer == self_ && found != held.end() &&
+            !too_much.contains(entry)) {
           mine.parts.emplace_back(entry, to_bytes(*found->second));
         }
       }
@@ -241,7 +245,7 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
         }
       }
       if (contributions_.contains(entry)) continue;
-      remove(source, Fault::unserved);
+      if (!too_much.contains(entry)) remove(source, Fault::unserved);
       missing.push_back(entry);
     }
     // Who has no records cannot tell whether what is missing of disputed contributions is needed.
@@ -253,6 +257,28 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
     reduction.hash = std::nullopt;
     std::erase(disputed_, entry.part.value());
   }
+}
+
+// Of what contributors did not show, what its reducer need not show either: an answer is at most as large as
+// a contribution. Those parts are absent, and that is not the reducer's fault.
+std::set<PartOf> Round::beyond_one_answer(const std::vector<PartOf>& wanted) const {
+  struct Asked {
+    std::size_t parts = 0;
+    std::size_t values = 0;
+  };
+  std::map<PeerId, Asked> asked;
+  std::set<PartOf> beyond;
+  for (const PartOf& entry : wanted) {
+    Asked& sum = asked[reductions_[entry.part.value()].reducer];
+    const std::size_t size = ranges_[entry.part.value()].size;
+    if (sum.parts == part_limit || sum.values + size > setup_.state->parameters().size()) {
+      beyond.insert(entry);
+      continue;
+    }
+    ++sum.parts;
+    sum.values += size;
+  }
+  return beyond;
 }
 
 // Who lied about part j: the reducer about the result, or contributors about their deviations from it.

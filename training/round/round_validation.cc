@@ -28,6 +28,9 @@ Digest statement_seed(const swarm::RunId& run, swarm::RoundNumber spoken, const 
   return crypto::derive_seed("testudo/recomputed/1", run, spoken.value(), 0, coins, ByteView(place));
 }
 
+// A quorum may have needed hostile votes to open a dispute, and lack them to certify what comes of it.
+constexpr swarm::Attempt attempts_with_disputes{3};
+
 Sketch sketch_part(const RoundRules& rules, const Blob& bytes, std::size_t size, const Digest& seed) {
   return sketch_of(EncodedParts(rules.codec, size, rules.manifest.g_max, {*bytes}), seed);
 }
@@ -87,6 +90,11 @@ Task<std::vector<Holding>> Round::sketch_held() const {
   co_return holdings;
 }
 
+bool Round::is_same(const Encoded& computed, const RoundRecord::Commitment& committed) {
+  return computed.samples == committed.samples &&
+         std::ranges::equal(computed.parts, committed.parts, {}, &EncodedPart::hash);
+}
+
 // CHECK: whether the recomputed contribution is the committed one, and its sketches under this round's coins.
 Task<std::optional<Statement>> Round::own_statement() {
   if (!recomputed_) co_return std::nullopt;
@@ -94,8 +102,7 @@ Task<std::optional<Statement>> Round::own_statement() {
   const PeerId target = std::ranges::find(validations_, self_, &Validation::validator)->target;
   const RoundRecord::Commitment& committed = last.commitments.at(target);
   Statement statement;
-  statement.same = recomputed_->samples == committed.samples &&
-                   std::ranges::equal(recomputed_->parts, committed.parts, {}, &EncodedPart::hash);
+  statement.same = is_same(*recomputed_, committed);
   std::vector<Task<Sketch>> jobs;
   for (std::size_t j = 0; j < last.ranges.size(); ++j) {
     jobs.push_back(net::offload(
@@ -130,16 +137,22 @@ std::vector<Validation> Round::find_disputes() const {
     }
   }
   std::ranges::sort(found);
-  // All parts of all of them have to fit one answer.
-  const std::size_t room =
-      std::max<std::size_t>(1, part_limit / std::max<std::size_t>(1, before.ranges.size()));
-  if (found.size() > std::min(dispute_limit, room)) found.resize(std::min(dispute_limit, room));
+  // All that one reducer holds of them has to fit one answer, which is as large as a contribution.
+  std::map<PeerId, std::size_t> values;
+  for (std::size_t j = 0; j < before.ranges.size(); ++j) values[before.reducers[j]] += before.ranges[j].size;
+  std::size_t room = std::min(dispute_limit, part_limit / before.ranges.size());
+  for (const auto& [reducer, count] : values) {
+    room = std::min(room, before.state->parameters().size() / count);
+  }
+  if (found.size() > room) found.resize(room);
   return found;
 }
 
 // A dispute takes place when so many ask for it that they can also certify what comes of it: members without
-// the records cannot find it themselves, and a hostile few cannot start one.
+// the records cannot find it themselves, and a hostile few cannot start one. A round does not fail for good
+// because its disputes cannot be settled: after some attempts it goes on without them.
 void Round::adopt_disputes(const std::map<PeerId, std::vector<Validation>>& listed) {
+  if (setup_.attempt >= attempts_with_disputes) return;
   std::map<Validation, std::vector<PeerId>> supporters;
   for (const auto& [member, disputes] : listed) {
     for (const Validation& dispute : disputes) supporters[dispute].push_back(member);
@@ -202,20 +215,27 @@ Task<void> Round::read_earlier(const AgreedBroadcast::MessageSet& answers, bool 
           });
       if (good) earlier_.emplace(entry, std::move(bytes));
     }
-    // An author that was restarted has nothing to show any more; where reducers cannot either, it loses its
-    // seat. What was shown is judged all the same.
-    std::size_t shown = 0;
-    for (const auto& [entry, bytes] : earlier_) shown += entry.member == dispute.target ? 1 : 0;
-    if (as_reducer && shown < before.ranges.size()) remove(dispute.target, Fault::unserved);
+    // An author that was restarted has nothing to show any more: where reducers cannot show it either, it loses
+    // its seat; so does a reducer that gave a sketch of a part and does not show that. What is shown is judged
+    // all the same.
+    if (!as_reducer) continue;
+    if (!is_shown(dispute.target)) remove(dispute.target, Fault::unserved);
+    for (std::size_t j = 0; j < before.ranges.size(); ++j) {
+      const PartOf entry{PartIndex(static_cast<std::uint32_t>(j)), dispute.target};
+      const auto commit = commits_.find(before.reducers[j]);
+      const bool held = commit != commits_.end() && commit->second.find_holding(entry.member, entry.part);
+      if (held && !earlier_.contains(entry)) remove(commit->first, Fault::unserved);
+    }
   }
 }
 
-// Sketches that the shown bytes do not give ban who claimed them. True: the statement itself is refuted by
-// them, and nothing has to be measured.
+// Sketches that the shown bytes do not give ban who claimed them. True: the bytes settle the dispute, and
+// nothing has to be measured. They refute the statement, or they bear it out: a reducer that showed a wrong
+// sketch makes a dispute of what no validator said.
 Task<bool> Round::judge_claims(const Validation& dispute) {
   const RoundRecord& before = *setup_.before_last;
   const RoundRecord::Claim& claim = setup_.last->claims.at(dispute.validator);
-  bool refuted = claim.statement.same && claim.statement.sketches.size() != before.ranges.size();
+  std::vector<std::optional<Sketch>> given(before.ranges.size());
   for (std::size_t j = 0; j < before.ranges.size(); ++j) {
     const PartIndex part(static_cast<std::uint32_t>(j));
     const auto shown = earlier_.find({part, dispute.target});
@@ -231,15 +251,27 @@ Task<bool> Round::judge_claims(const Validation& dispute) {
     if (held != nullptr && *held != right) {
       remove(commit->first, Fault::wrong_sketch, commit_messages_.at(commit->first));
     }
-    if (claim.statement.same && !refuted) refuted = claim.statement.sketches[j] != right;
+    given[j] = right;
   }
-  if (refuted) remove(dispute.validator, Fault::wrong_sketch, claim.message);
-  co_return refuted || claim.statement.same;
+  const bool borne_out = !is_disputed(claim.statement, given, setup_.rules->manifest.recompute_tolerance);
+  if (claim.statement.same && !borne_out) remove(dispute.validator, Fault::wrong_sketch, claim.message);
+  co_return claim.statement.same || borne_out;
 }
 
-// How far the target's contribution, as far as it was shown, is from what this member computes in its place.
+bool Round::is_shown(const PeerId& target) const {
+  const std::size_t parts = setup_.before_last->ranges.size();
+  for (std::size_t j = 0; j < parts; ++j) {
+    if (!earlier_.contains({PartIndex(static_cast<std::uint32_t>(j)), target})) return false;
+  }
+  return true;
+}
+
+// How far the target's contribution is from what this member computes in its place; of parts that nobody
+// showed, nothing, so that it is at least that far as a whole.
 Task<std::optional<double>> Round::measure(PeerId target) {
   const RoundRecord& before = *setup_.before_last;
+  const RoundRecord::Commitment& committed = before.commitments.at(target);
+  const double tolerance = setup_.rules->manifest.recompute_tolerance;
   const auto memory = std::make_shared<std::vector<float>>(before.state->parameters().size());
   auto encoded = co_await encode_contribution(
       {target, before.round, before.beacon, before.state, before.ranges, false}, *memory, memory);
@@ -248,30 +280,31 @@ Task<std::optional<double>> Round::measure(PeerId target) {
                encoded.error().message);
     co_return std::nullopt;
   }
+  if (is_same(*encoded, committed)) co_return 0;
+  // Another number of samples is another contribution, whatever its values. Where honest computers compute
+  // the same bits, so are other bytes of the same values: a validator that says so is right.
+  if (encoded->samples != committed.samples || tolerance == 0) co_return std::numeric_limits<double>::max();
   RelativeDistance distance;
-  bool any = false;
   for (std::size_t j = 0; j < before.ranges.size(); ++j) {
-    const auto shown = earlier_.find({PartIndex(static_cast<std::uint32_t>(j)), target});
-    if (shown == earlier_.end()) continue;
-    any = true;
+    const auto found = earlier_.find({PartIndex(static_cast<std::uint32_t>(j)), target});
     struct Lengths {
       double difference = 0;
       double own = 0;
     };
-    const auto lengths =
-        co_await net::offload(scheduler_, [rules = setup_.rules, own = encoded->parts[j].bytes,
-                                           bytes = shown->second, size = before.ranges[j].size] {
+    const auto lengths = co_await net::offload(
+        scheduler_, [rules = setup_.rules, own = encoded->parts[j].bytes,
+                     shown = found == earlier_.end() ? Blob() : found->second, size = before.ranges[j].size] {
+          const EncodedParts part(rules->codec, size, rules->manifest.g_max, {*own});
+          Lengths measured{0, distance_from(part, {})};
+          if (!shown) return measured;
           std::vector<float> values(size);
-          const auto decoded = decode(rules->codec, *bytes, values, rules->manifest.g_max);
+          const auto decoded = decode(rules->codec, *shown, values, rules->manifest.g_max);
           TESTUDO_CHECK(decoded.has_value());  // check_encoded() accepted it
-          const EncodedParts parts(rules->codec, size, rules->manifest.g_max, {*own});
-          return Lengths{distance_from(parts, values), distance_from(parts, {})};
+          measured.difference = distance_from(part, values);
+          return measured;
         });
     distance.add(lengths.difference * lengths.difference, lengths.own * lengths.own);
   }
-  if (!any) co_return std::nullopt;
-  // Another number of samples is another contribution, whatever its values.
-  if (encoded->samples != before.commitments.at(target).samples) co_return std::numeric_limits<double>::max();
   co_return distance.value();
 }
 
@@ -287,7 +320,9 @@ Task<Result<void>> Round::judge_contributions() {
       mine.distances.emplace_back(dispute.target, *distance);
     }
   }
-  const auto set = co_await agree(Phase::measure, setup_.rules->manifest.compute_deadline(), mine.encode());
+  // One contribution after the other: as much time as for each in COMMIT.
+  const auto until = setup_.rules->manifest.compute_deadline() * static_cast<std::int64_t>(disputes_.size());
+  const auto set = co_await agree(Phase::measure, until, mine.encode());
   std::map<PeerId, MeasurePayload> payloads;
   for (const auto& [author, message] : set) {
     auto payload = MeasurePayload::decode(message.payload);
@@ -310,7 +345,9 @@ Task<Result<void>> Round::judge_contributions() {
     const auto is_quorum = [this](const std::vector<PeerId>& members) {
       return swarm::is_quorum(setup_.roster, alive_, members);
     };
-    switch (judge_measures(measures, setup_.rules->manifest.recompute_tolerance, is_quorum)) {
+    const double tolerance = setup_.rules->manifest.recompute_tolerance;
+    const bool whole = tolerance == 0 || is_shown(dispute.target);
+    switch (judge_measures(measures, tolerance, whole, is_quorum)) {
       case Verdict::wrong_contribution:
         remove(dispute.target, Fault::wrong_contribution,
                setup_.before_last->commitments.at(dispute.target).message);

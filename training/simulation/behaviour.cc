@@ -150,6 +150,26 @@ class WrongAggregate final : public Misconduct {
   swarm::RoundNumber from_;
 };
 
+// Spoils the part that nobody else holds, and shows nothing of its contribution when it is disputed.
+class HiddenPart final : public Misconduct {
+ public:
+  explicit HiddenPart(std::uint64_t from_round) : from_(from_round) {}
+  void on_gradient(swarm::RoundNumber round, std::span<const PartRange> reduces,
+                   std::span<float> gradient) override {
+    if (round < from_) return;
+    for (const PartRange& range : reduces) {
+      for (float& value : gradient.subspan(range.begin, range.size)) value *= -10;
+    }
+  }
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
+    if (key.phase == Phase::evidence || key.phase == Phase::evidence_again)
+      payload = AnswerPayload{}.encode();
+  }
+
+ private:
+  swarm::RoundNumber from_;
+};
+
 // Changes the payloads of one phase.
 template <typename Payload, Phase phase>
 class WrongPayload final : public Misconduct {
@@ -232,6 +252,10 @@ Behaviour wrong_holding(std::uint64_t from_round) {
           .misconduct = std::make_shared<WrongPayload<CommitPayload, Phase::commit>>(from_round, change)};
 }
 
+Behaviour hidden_part(std::uint64_t from_round) {
+  return {.name = "hidden_part", .misconduct = std::make_shared<HiddenPart>(from_round)};
+}
+
 const std::vector<AttackName>& attack_names() {
   static const std::vector<AttackName> names = [] {
     std::vector<AttackName> all = {
@@ -249,6 +273,7 @@ const std::vector<AttackName>& attack_names() {
         {"mixture", "frames dropped and changed at random"},
         {"false_accusation", "as a validator: contributions that are right are said to be wrong"},
         {"lazy_validation", "as a validator: contributions are said to be right without computing them"},
+        {"hidden_part", "another gradient in the part that it reduces itself, and nothing shown of it"},
         {"wrong_holding", "as a reducer: sketches that the contributions which it holds do not give"},
     };
     for (const auto& [name, what] : gradient_attack_names()) all.push_back({name, what});
@@ -276,6 +301,7 @@ Result<Behaviour> make_attack(std::string_view name, const AttackSetup& setup) {
   if (name == "mixture") return mixture(setup.seed, setup.from_round);
   if (name == "false_accusation") return false_accusation(setup.from_round);
   if (name == "lazy_validation") return lazy_validation(setup.from_round);
+  if (name == "hidden_part") return hidden_part(setup.from_round);
   if (name == "wrong_holding") return wrong_holding(setup.from_round);
   auto poison = poisoned({.kind = std::string(name), .from_round = setup.from_round, .seed = setup.seed});
   if (poison) return poison;

@@ -72,6 +72,8 @@ Behaviour wrong_reveal(std::uint64_t from_round);
 // Of validators: right contributions are said to be wrong; contributions are said to be right unseen.
 Behaviour false_accusation(std::uint64_t from_round);
 Behaviour lazy_validation(std::uint64_t from_round);
+// Another gradient in the part that it reduces itself, and nothing shown when that is disputed.
+Behaviour hidden_part(std::uint64_t from_round);
 // Of reducers: sketches that the contributions which they hold do not give.
 Behaviour wrong_holding(std::uint64_t from_round);
 

@@ -4,6 +4,7 @@
 
 #include "crypto/base/encoding.h"
 #include "swarm/roster.h"
+#include "training/round/payloads.h"
 
 namespace testudo::training {
 
@@ -32,7 +33,9 @@ std::string to_text(const Violation& violation) {
 net::Duration worst_attempt(const swarm::Manifest& manifest, std::size_t members) {
   // F of a roster where every vote has the same weight.
   const auto hostile = static_cast<net::Duration::rep>(manifest.hostile_share * static_cast<double>(members));
-  return 2 * manifest.compute_deadline() + 16 * manifest.exchange_deadline() +
+  const auto disputes =
+      static_cast<net::Duration::rep>(std::min<std::size_t>(manifest.validators, dispute_limit));
+  return (1 + disputes) * manifest.compute_deadline() + 16 * manifest.exchange_deadline() +
          12 * (hostile + 1) * 2 * manifest.delta();
 }
 

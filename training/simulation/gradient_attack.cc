@@ -60,7 +60,7 @@ constexpr Kind kinds[] = {
 class Poison final : public Misconduct {
  public:
   Poison(GradientAttack attack, Change change) : attack_(std::move(attack)), change_(change) {}
-  void on_gradient(swarm::RoundNumber round, std::span<float> gradient) override {
+  void on_gradient(swarm::RoundNumber round, std::span<const PartRange>, std::span<float> gradient) override {
     if (round < swarm::RoundNumber(attack_.from_round)) return;
     if ((round.value() - attack_.from_round) % attack_.every != 0) return;
     change_(attack_, round, gradient, before_);

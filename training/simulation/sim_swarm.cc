@@ -56,6 +56,7 @@ swarm::Manifest make_manifest(const SwarmOptions& options, const std::vector<swa
   manifest.codec = options.codec;
   manifest.tau = 5;
   manifest.validators = options.validators;
+  manifest.recompute_tolerance = options.recompute_tolerance;
   if (options.survive > 0) manifest.hostile_share = options.survive;
   manifest.g_max = options.codec == "fp16" ? 65504.0F : 1e6F;
   manifest.delta_ms = static_cast<std::uint32_t>(

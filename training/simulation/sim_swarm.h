@@ -35,6 +35,7 @@ struct SwarmOptions {
   std::uint32_t start_members = 1;
   std::string rule = "centered_clip";
   std::uint32_t validators = 0;
+  double recompute_tolerance = 0;
   std::string codec = "int8";
   double loss = 0;                                        // share of packets
   net::Duration latency = std::chrono::milliseconds(20);  // one way between two members
