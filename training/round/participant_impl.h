@@ -21,6 +21,7 @@
 #include "training/round/participant.h"
 #include "training/round/round.h"
 #include "training/round/state_store.h"
+#include "training/serial_model.h"
 
 namespace testudo::training {
 
@@ -46,7 +47,7 @@ class Participant::Impl {
         storage_(storage),
         manifest_(std::move(manifest)),
         run_(manifest_.manifest.run_id()),
-        model_(std::move(model)),
+        model_(std::make_shared<SerialModel>(std::move(model))),
         evaluator_(std::move(evaluator)),
         observer_(observer),
         options_(options),
