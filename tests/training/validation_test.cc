@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "tests/training/sim_testing.h"
 #include "tests/training/support.h"
+#include "training/round/payloads.h"
 
 namespace testudo::training {
 namespace {
@@ -127,11 +128,25 @@ TEST_CASE(
   CHECK(judge({}) == Verdict::undecided);
 }
 
+// Breaks nothing: counts what a validator says.
+class Statements final : public Misconduct {
+ public:
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
+    if (key.phase != swarm::Phase::check) return;
+    const auto check = CheckPayload::decode(payload);
+    if (check && check->recomputed) ++(check->recomputed->same ? same : other);
+  }
+  std::size_t same = 0;
+  std::size_t other = 0;
+};
+
 // Eight members, the last of which breaks the rules; validators drawn every round.
 struct Ending {
   std::vector<swarm::Removal> removals;
   std::vector<std::uint64_t> rounds;
   PeerId liar;
+  std::size_t said_same = 0;  // by honest validators
+  std::size_t said_other = 0;
 };
 
 Ending run_with(const std::string& attack, std::uint64_t seed, const std::string& rule = "centered_clip",
@@ -149,6 +164,8 @@ Ending run_with(const std::string& attack, std::uint64_t seed, const std::string
                   .evaluate_every = 0,
                   .seed = seed});
   const std::size_t honest = swarm.size() - hostile;
+  const auto statements = std::make_shared<Statements>();
+  for (std::size_t i = 0; i < honest; ++i) swarm.member(i).behaviour.misconduct = statements;
   for (std::size_t i = 0; i < honest && tolerance > 0; i += 2) {
     // Another kind of computer: what it contributes is a twentieth longer than what others compute.
     auto other = make_gradient_attack({.kind = "drift"});
@@ -172,14 +189,17 @@ Ending run_with(const std::string& attack, std::uint64_t seed, const std::string
       CHECK_MESSAGE(liars.contains(removal.peer), "an honest member lost its seat: ", name(removal.fault));
     }
   }
-  return {swarm.member(0).removals, swarm.member(0).removal_rounds,
-          swarm.member(swarm.size() - 1).host->id()};
+  return {swarm.member(0).removals, swarm.member(0).removal_rounds, swarm.member(swarm.size() - 1).host->id(),
+          statements->same, statements->other};
 }
 
-TEST_CASE("honest members with validators agree, nobody loses its seat, and validators' work is used") {
+TEST_CASE(
+    "honest members with validators agree, nobody loses its seat, and validators recompute what was sent") {
   for (const char* rule : {"centered_clip", "mean"}) {
     const Ending ending = run_with("", 1, rule, 0);
     CHECK(ending.removals.empty());
+    CHECK(ending.said_same > 60);  // two are drawn in nearly every round
+    CHECK(ending.said_other == 0);
   }
 }
 
@@ -217,7 +237,9 @@ TEST_CASE(
 
 TEST_CASE("where honest computers differ, a reducer that makes a dispute of it harms only itself") {
   constexpr double tolerance = 0.1;
-  CHECK(run_with("", 6, "centered_clip", 0, tolerance).removals.empty());
+  const Ending honest = run_with("", 6, "centered_clip", 0, tolerance);
+  CHECK(honest.removals.empty());
+  CHECK(honest.said_other > 10);
   const Ending ending = run_with("wrong_holding", 7, "centered_clip", 1, tolerance);
   REQUIRE(ending.removals.size() == 1);
   CHECK(ending.removals[0].peer == ending.liar);
