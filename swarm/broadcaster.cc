@@ -1,5 +1,7 @@
 #include "swarm/broadcaster.h"
 
+#include <algorithm>
+
 namespace testudo::swarm {
 
 using net::Task;
@@ -61,6 +63,10 @@ bool Broadcaster::receive(const PeerId& from, const BroadcastFrame& frame, std::
 void Broadcaster::receive_of_unknown(const PeerId& from, const BroadcastFrame& frame, std::size_t size) {
   const auto key = key_of(frame);
   if (!key || size > unknown_frame_bytes || (machine_ && *key <= machine_->key())) return;
+  const auto of_peer = [&](const auto& entry) { return entry.second.from == from; };
+  if (std::ranges::count_if(unknown_, of_peer) == unknown_frames_per_peer) {
+    unknown_.erase(std::ranges::find_if(unknown_, of_peer));
+  }
   if (unknown_.size() == unknown_frames) unknown_.pop_front();
   unknown_.emplace_back(*key, Early{from, frame, size});
 }

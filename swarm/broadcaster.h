@@ -25,6 +25,7 @@ class Broadcaster {
   static constexpr std::size_t early_bytes_per_peer = 64 * 1024 * 1024;
   // Of peers that this member does not know as members, together: its ledger may be a round behind theirs.
   static constexpr std::size_t unknown_frames = 64;
+  static constexpr std::size_t unknown_frames_per_peer = 8;
   static constexpr std::size_t unknown_frame_bytes = 64 * 1024;
   // Evidence that waits to be reported.
   static constexpr std::size_t evidence_limit = 16;

@@ -85,7 +85,7 @@ TEST_CASE("frames of unknown peers are few and small, and go when their round ha
   pair.broadcaster.receive_of_unknown(other, pair.message(4), 100);
   pair.broadcaster.forget_before(RoundNumber(5), Attempt(0));
   pair.broadcaster.receive_of_unknown(other, pair.message(6), 100);
-  for (std::size_t i = 0; i < Broadcaster::unknown_frames; ++i) {
+  for (std::size_t i = 0; i < Broadcaster::unknown_frames_per_peer; ++i) {
     pair.broadcaster.receive_of_unknown(other, pair.message(7 + i), 100);
   }
   CHECK(pair.agree(6).first == 1);  // the newest stay

@@ -215,9 +215,9 @@ Task<void> Round::read_earlier(const AgreedBroadcast::MessageSet& answers, bool 
           });
       if (good) earlier_.emplace(entry, std::move(bytes));
     }
-    // An author that was restarted has nothing to show any more: where reducers cannot show it either, it loses
-    // its seat; so does a reducer that gave a sketch of a part and does not show that. What is shown is judged
-    // all the same.
+    // An author that was restarted has nothing to show any more: where reducers cannot show it either, it
+    // loses its seat; so does a reducer that gave a sketch of a part and does not show that. What is shown is
+    // judged all the same.
     if (!as_reducer) continue;
     if (!is_shown(dispute.target)) remove(dispute.target, Fault::unserved);
     for (std::size_t j = 0; j < before.ranges.size(); ++j) {
