@@ -21,7 +21,8 @@ struct HelloFrame {
   std::uint64_t height = 0;
   bool application = false;  // the sender has no seat and asks for one
   bool client_mode = false;
-  // The sender takes no part in the attempt at this height: it was restarted in it, or lost touch.
+  // The sender takes no part in the attempt at this height: it was restarted in it, or lost touch. After the
+  // last round: it does not have the final state on disk yet.
   bool looking_on = false;
 };
 

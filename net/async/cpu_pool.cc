@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <csignal>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -31,9 +32,11 @@ class SignalsBlocked {
 
 std::thread start_thread(const char* name, std::function<void()> body) {
   const SignalsBlocked blocked;
-  std::thread thread(std::move(body));
-  pthread_setname_np(thread.native_handle(), name);
-  return thread;
+  // It names itself, so that nothing in it runs without its name.
+  return std::thread([name = std::string(name), body = std::move(body)] {
+    pthread_setname_np(pthread_self(), name.c_str());
+    body();
+  });
 }
 
 CpuPool::~CpuPool() {

@@ -125,8 +125,8 @@ Task<void> Participant::Impl::report_loop() {
   changed_.pulse();
 }
 
-// Stays until everybody who was seen in the run has the last certificate, at most `linger`: also for members
-// that died near the end, and come back for the model.
+// Stays until everybody who was seen in the run has the last certificate and the model, at most `linger`:
+// also for members that died near the end, and come back for it.
 Task<void> Participant::Impl::finish() {
   reports_.close();
   const net::TimePoint limit = scheduler_.now() + options_.linger;
@@ -138,6 +138,8 @@ Task<void> Participant::Impl::finish() {
     others.erase(self_);
     const bool level = std::ranges::all_of(others, [this](const PeerId& peer) {
       const auto height = heights_.find(peer);
+      const auto without_model = looking_on_.find(peer);
+      if (without_model != looking_on_.end() && without_model->second >= chain().height()) return false;
       return chain().roster().is_banned(peer) ||
              (height != heights_.end() && height->second >= chain().height());
     });

@@ -110,7 +110,9 @@ bool Participant::Impl::hopeless() const {
 
 swarm::HelloFrame Participant::Impl::hello() const {
   const bool finished = chain().next_round() > swarm::RoundNumber(manifest().last_round);
-  return {chain().height(), !finished && !seated(), options_.client_mode, spectator_};
+  // With the last certificate alone it still needs somebody to give it the model.
+  const bool without_model = finished && (!state_ || !states_.is_on_disk(chain().state_root()));
+  return {chain().height(), !finished && !seated(), options_.client_mode, spectator_ || without_model};
 }
 
 void Participant::Impl::look_for_certificate() {
@@ -185,7 +187,11 @@ void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFram
   if (heights_.size() > applicants_limit) {
     std::erase_if(heights_, [this](const auto& entry) { return !chain().roster().contains(entry.first); });
   }
-  if (frame.looking_on && chain().roster().contains(from)) looking_on_[from] = frame.height;
+  if (!frame.looking_on) {
+    looking_on_.erase(from);
+  } else if (chain().roster().contains(from)) {
+    looking_on_[from] = frame.height;
+  }
   if (frame.application && (applicants_.contains(from) || applicants_.size() < applicants_limit)) {
     applicants_[from] = {scheduler_.now(), frame.client_mode};
   }

@@ -57,6 +57,8 @@ class StateStore {
   Entries to_forget_all_but(const Digest& root, const Entries& entries) const;
   void stored(const Entries& entries);
 
+  bool is_on_disk(const Digest& root) const { return on_disk_.contains(root); }
+
   // Keeps it in memory, for others.
   void remember(const Digest& root, State state);
   // From memory, else from disk, checked against the root; null when there is none.
