@@ -6,20 +6,16 @@ std::string_view name(Phase phase) {
   switch (phase) {
     case Phase::commit:
       return "COMMIT";
-    case Phase::serve:
-      return "SERVE";
-    case Phase::serve_answer:
-      return "SERVE answer";
     case Phase::reduce:
       return "REDUCE";
+    case Phase::serve:
+      return "SERVE";
     case Phase::reduce_again:
       return "REDUCE again";
-    case Phase::gather:
-      return "GATHER";
-    case Phase::gather_answer:
-      return "GATHER answer";
     case Phase::reveal:
       return "REVEAL";
+    case Phase::reveal_answer:
+      return "REVEAL answer";
     case Phase::check:
       return "CHECK";
     case Phase::evidence:

@@ -23,20 +23,18 @@ inline constexpr std::size_t max_members = 4096;
 
 // A round's agreed broadcasts, in their order.
 enum class Phase : std::uint8_t {
-  commit = 1,           // hashes of the encoded parts
-  serve = 2,            // challenges: contributions that a reducer misses
-  serve_answer = 3,     // the challenged bytes
-  reduce = 4,           // hashes of the results
-  reduce_again = 5,     // results of parts that went to the next member
-  gather = 6,           // challenges: results that a member misses
-  gather_answer = 7,    // the challenged bytes
-  reveal = 8,           // coins of the beacon
-  check = 9,            // norms and sketches of what every contribution deviates by
-  evidence = 10,        // the committed bytes of disputed parts
-  evidence_again = 11,  // those that their authors did not show, by the reducer
-  measure = 12,         // how far disputed contributions are from what their authors should have computed
+  commit = 1,          // hashes of the encoded parts
+  reduce = 2,          // hashes of the results, or challenges: contributions that a reducer misses
+  serve = 3,           // the challenged contributions
+  reduce_again = 4,    // results of parts that were challenged, or went to the next member
+  reveal = 5,          // coins of the beacon; challenges: results that a member misses
+  reveal_answer = 6,   // the challenged results
+  check = 7,           // norms and sketches of what every contribution deviates by
+  evidence = 8,        // the committed bytes of disputed parts
+  evidence_again = 9,  // those that their authors did not show, by the reducer
+  measure = 10,        // how far disputed contributions are from what their authors should have computed
 };
-inline constexpr std::uint8_t last_phase = 12;
+inline constexpr std::uint8_t last_phase = 10;
 std::string_view name(Phase phase);
 
 // One agreed broadcast: one member has one payload in it.

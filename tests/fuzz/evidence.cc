@@ -76,7 +76,7 @@ std::vector<Bytes> seeds() {
   const Evidence wrong_reveal =
       here.about(Fault::wrong_reveal, {here.say(Phase::reveal, 3, RevealPayload{}.encode(), 2), commits[2]});
 
-  const ReducePayload reduced{{{PartIndex(1), Digest{8}}}};
+  const ReducePayload reduced{{{PartIndex(1), Digest{8}}}, {}};
   Evidence wrong_aggregate =
       here.about(Fault::wrong_aggregate,
                  {here.say(Phase::reduce, 3, reduced.encode(), 0), commits[0], commits[1], commits[2]});

@@ -10,7 +10,7 @@ namespace {
 using namespace swarm;
 
 const RunId run_id{7};
-const PhaseKey phase{RoundNumber(7), Attempt(1), Phase::serve};
+const PhaseKey phase{RoundNumber(7), Attempt(1), Phase::reduce};
 
 void run(ByteView input) {
   check_one_encoding<Outcome>(input);

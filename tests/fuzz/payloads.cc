@@ -24,7 +24,6 @@ Bytes encoded_state(std::uint64_t round, const TrainingState::Sizes& with, float
 
 void run(ByteView input) {
   check_one_encoding<CommitPayload>(input);
-  check_one_encoding<ChallengePayload>(input);
   check_one_encoding<AnswerPayload>(input);
   check_one_encoding<ReducePayload>(input);
   check_one_encoding<RevealPayload>(input);
@@ -53,16 +52,15 @@ std::vector<Bytes> seeds() {
   commit.applications = {{key(3).peer_id(), true}};
   commit.accusations = {swarm::Equivocation::between(PhaseMessage::sign({}, phase, Bytes{1}, key(1)),
                                                      PhaseMessage::sign({}, phase, Bytes{2}, key(1)))};
-  const ChallengePayload challenge{{{PartIndex(2), key(1).peer_id()}}, {PartIndex(0), PartIndex(300)}};
+  const std::vector<PartOf> missing{{PartIndex(2), key(1).peer_id()}};
   const AnswerPayload answer{
       {{PartOf{PartIndex(0), key(1).peer_id()}, Bytes(20, 1)}, {PartOf{PartIndex(7), key(2).peer_id()}, {}}}};
-  const ReducePayload reduce{{{PartIndex(0), Digest{5}}, {PartIndex(1), std::nullopt}}};
+  const ReducePayload reduce{{{PartIndex(0), Digest{5}}, {PartIndex(1), std::nullopt}}, missing};
   return {commit.encode(),
           CommitPayload{}.encode(),
-          challenge.encode(),
           answer.encode(),
           reduce.encode(),
-          RevealPayload{{Digest{1}, Digest{2}}}.encode(),
+          RevealPayload{{Digest{1}, Digest{2}}, missing}.encode(),
           CheckPayload{{{2.5, {1, -2}}, {}}}.encode(),
           encoded_state(4, sizes, 1.5F),
           encoded_state(0, {.parameters = 9, .optimizer = 9}, 0)};

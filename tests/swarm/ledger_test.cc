@@ -222,7 +222,7 @@ struct BanFixture : Fixture {
     evidence.offender = keys[2].peer_id();
     evidence.fault = Fault::malformed;
     evidence.messages.push_back(PhaseMessage::sign(
-        run, {chain.next_round(), chain.next_attempt(), Phase::serve}, Bytes{0xc1}, keys[2]));
+        run, {chain.next_round(), chain.next_attempt(), Phase::reduce}, Bytes{0xc1}, keys[2]));
     evidence.name = evidence.messages[0].digest(run);
     return evidence;
   }

@@ -64,7 +64,7 @@ TEST_CASE("a member whose line is unplugged for ten seconds, at the end of any p
   if (!hub) return;
   const auto [node, address] = bootstrap_on(test, *hub);
   std::vector<Pair> pairs;
-  for (const char* phase : {"compute", "commit", "scatter", "serve", "reduce", "gather", "step"}) {
+  for (const char* phase : {"compute", "commit", "scatter", "reduce", "gather", "reveal", "step"}) {
     Pair pair{.phase = phase, .machine = std::make_unique<Machine>(test, *hub)};
     const std::string founder = std::string("founder-") + phase;
     const std::string run =

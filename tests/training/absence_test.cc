@@ -19,9 +19,8 @@ constexpr std::uint64_t struck_round = 5;
 
 // The moments at which a member is struck: when it starts to compute, when it has sent its message of a
 // phase, when it has voted.
-enum class Moment { compute, commit, serve, reduce, gather, vote };
-constexpr Moment moments[] = {Moment::compute, Moment::commit, Moment::serve,
-                              Moment::reduce,  Moment::gather, Moment::vote};
+enum class Moment { compute, commit, reduce, reveal, vote };
+constexpr Moment moments[] = {Moment::compute, Moment::commit, Moment::reduce, Moment::reveal, Moment::vote};
 
 bool has_come(const SimSwarm::Member& member, Moment moment) {
   const auto said = [&member](Phase phase) {
@@ -32,12 +31,10 @@ bool has_come(const SimSwarm::Member& member, Moment moment) {
       return member.started_round == struck_round;
     case Moment::commit:
       return said(Phase::commit);
-    case Moment::serve:
-      return said(Phase::serve);
     case Moment::reduce:
       return said(Phase::reduce);
-    case Moment::gather:
-      return said(Phase::gather);
+    case Moment::reveal:
+      return said(Phase::reveal);
     case Moment::vote:
       // With its certificate at hand a member need not vote any more.
       return member.voted_round == struck_round || member.reports.contains(struck_round);

@@ -177,8 +177,7 @@ TEST_CASE("what signed messages and shown bytes prove, every honest member's led
 }
 
 TEST_CASE("malformed messages of every phase, and results that do not decode, are kept and judged again") {
-  for (const Phase phase :
-       {Phase::commit, Phase::serve, Phase::reduce, Phase::gather, Phase::reveal, Phase::check}) {
+  for (const Phase phase : {Phase::commit, Phase::reduce, Phase::reveal, Phase::check}) {
     check_ban(misbehaving("malformed " + std::string(name(phase)), std::make_shared<Malformed>(phase)),
               Fault::malformed, Proof::proven, small_swarm());
   }

@@ -36,6 +36,33 @@ TEST_CASE("founders and joiners find one another and end with the same parameter
   }
 }
 
+TEST_CASE("a round without faults takes ten one-way latencies") {
+  constexpr net::Duration latency = 100ms;
+  for (const std::uint32_t validators : {0U, 1U}) {
+    CAPTURE(validators);
+    SimSwarm swarm({.founders = 5,
+                    .joiners = 0,
+                    .rounds = 8,
+                    .start_members = 5,
+                    .validators = validators,
+                    .latency = latency,
+                    .jitter = 0ms,
+                    .work = 0ms,
+                    .evaluate_every = 0});
+    swarm.start_all();
+    REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 10min));
+    const auto& reports = swarm.member(0).reports;
+    // The first round waits for connections.
+    for (std::uint64_t round = 3; round <= 8; ++round) {
+      std::string phases;
+      for (const PhaseTime& phase : reports.at(round).phases)
+        phases += phase.phase + " " + std::to_string(phase.seconds) + " ";
+      CAPTURE(phases);
+      CHECK(reports.at(round).seconds < 10.5 * net::seconds(latency));
+    }
+  }
+}
+
 TEST_CASE("CenteredClip trains through three sign flippers of ten, plain averaging does not") {
   const auto final_loss = [](const std::string& rule) {
     SimSwarm swarm({.founders = 5, .joiners = 5, .hostile = 3, .rounds = 60, .rule = rule});

@@ -153,10 +153,12 @@ TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   large.parts.resize(part_limit + 1);
   CHECK_FALSE(CommitPayload::decode(large.encode()).has_value());
 
-  const ReducePayload reduced{{{PartIndex(3), Digest{}}, {PartIndex(4), std::nullopt}}};
+  const std::vector<PartOf> missing{{PartIndex(1), ids[0]}};
+  const ReducePayload reduced{{{PartIndex(3), Digest{}}, {PartIndex(4), std::nullopt}}, missing};
   const auto reduced_again = ReducePayload::decode(reduced.encode());
   REQUIRE(reduced_again.has_value());
   CHECK(reduced_again->results == reduced.results);
+  CHECK(reduced_again->missing == missing);
   const AnswerPayload answer{{{PartOf{PartIndex(1), ids[0]}, Bytes{1, 2}}}};
   const auto answer_again = AnswerPayload::decode(answer.encode());
   REQUIRE(answer_again.has_value());
@@ -164,15 +166,12 @@ TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   CHECK(*answer_again->find({PartIndex(1), ids[0]}) == Bytes{1, 2});
   CHECK(answer_again->find({PartIndex(2), ids[0]}) == nullptr);
   CHECK(answer_again->find({PartIndex(1), ids[1]}) == nullptr);
-  const ChallengePayload challenge{{{PartIndex(1), ids[0]}}, {PartIndex(2)}};
-  const auto challenge_again = ChallengePayload::decode(challenge.encode());
-  REQUIRE(challenge_again.has_value());
-  CHECK(challenge_again->missing == challenge.missing);
 
-  const RevealPayload reveal{{Digest{1}, Digest{2}}};
+  const RevealPayload reveal{{Digest{1}, Digest{2}}, missing};
   const auto reveal_again = RevealPayload::decode(reveal.encode());
   REQUIRE(reveal_again.has_value());
   CHECK(reveal_again->opening == reveal.opening);
+  CHECK(reveal_again->missing == missing);
   CheckPayload check{{{2.5, {}}, {0, {}}}};
   check.parts[0].sketch[3] = -1.5F;
   const auto check_again = CheckPayload::decode(check.encode());
@@ -185,14 +184,13 @@ TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   odd_sketch.parts[1].sketch[63] = std::numeric_limits<float>::quiet_NaN();
   CHECK_FALSE(CheckPayload::decode(odd_sketch.encode()).has_value());
 
-  for (const Bytes& whole : {commit.encode(), reduced.encode(), answer.encode(), challenge.encode(),
-                             reveal.encode(), check.encode()}) {
+  for (const Bytes& whole :
+       {commit.encode(), reduced.encode(), answer.encode(), reveal.encode(), check.encode()}) {
     for (std::size_t size = 0; size < whole.size(); ++size) {
       const auto cut = ByteView(whole).first(size);
       CHECK_FALSE(CommitPayload::decode(cut).has_value());
       CHECK_FALSE(ReducePayload::decode(cut).has_value());
       CHECK_FALSE(AnswerPayload::decode(cut).has_value());
-      CHECK_FALSE(ChallengePayload::decode(cut).has_value());
       CHECK_FALSE(RevealPayload::decode(cut).has_value());
       CHECK_FALSE(CheckPayload::decode(cut).has_value());
     }

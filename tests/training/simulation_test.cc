@@ -133,7 +133,7 @@ TEST_CASE("checkers catch members that sign two things in one place, or send gar
 
 TEST_CASE("checkers catch attempts that are too slow, unless somebody was killed in them") {
   const net::Duration worst = worst_attempt(Checked::manifest(), honest_members);
-  CHECK(worst == 10s + 16 * 5s + 12 * 2 * 2 * 500ms);  // one of three may be hostile
+  CHECK(worst == 10s + 14 * 5s + 10 * 2 * 2 * 500ms);  // one of three may be hostile
   const auto after = [&](bool killed) {
     Checked checked;
     if (killed) checked.checker.killed(2, net::TimePoint{} + 50s);

@@ -25,7 +25,7 @@ class Dht;
 namespace testudo::training {
 
 struct PhaseTime {
-  std::string phase;  // "compute", "commit", "scatter", "serve", "reduce", "gather", "reveal", "check",
+  std::string phase;  // "compute", "commit", "scatter", "reduce", "serve", "gather", "reveal", "check",
                       // "settle", "step", "certify"
   double seconds = 0;
 };

@@ -41,12 +41,6 @@ struct WirePartOf {
   MSGPACK_DEFINE_ARRAY(part, member)
 };
 
-struct WireChallenge {
-  std::vector<WirePartOf> missing;
-  std::vector<std::uint32_t> given_up;
-  MSGPACK_DEFINE_ARRAY(missing, given_up)
-};
-
 struct WireAnswer {
   std::uint32_t part = 0;
   swarm::PeerId member;
@@ -66,10 +60,17 @@ struct WireReduced {
   MSGPACK_DEFINE_ARRAY(part, hash)
 };
 
+struct WireReduce {
+  std::vector<WireReduced> results;
+  std::vector<WirePartOf> missing;
+  MSGPACK_DEFINE_ARRAY(results, missing)
+};
+
 struct WireReveal {
   Digest coin{};
   Digest salt{};
-  MSGPACK_DEFINE_ARRAY(coin, salt)
+  std::vector<WirePartOf> missing;
+  MSGPACK_DEFINE_ARRAY(coin, salt, missing)
 };
 
 struct WireDeviation {
@@ -138,6 +139,19 @@ Result<void> at_most(const std::vector<T>& list, std::size_t limit, const char* 
   return {};
 }
 
+std::vector<WirePartOf> written(const std::vector<PartOf>& challenges) {
+  std::vector<WirePartOf> wire;
+  for (const PartOf& entry : challenges) wire.push_back({entry.part.value(), entry.member});
+  return wire;
+}
+
+Result<std::vector<PartOf>> read_challenges(const std::vector<WirePartOf>& wire) {
+  TRY_VOID(at_most(wire, part_limit, "challenges"));
+  std::vector<PartOf> challenges;
+  for (const WirePartOf& entry : wire) challenges.push_back({PartIndex(entry.part), entry.member});
+  return challenges;
+}
+
 }  // namespace
 
 Bytes CommitPayload::encode() const {
@@ -190,23 +204,6 @@ const Sketch* CommitPayload::find_holding(const swarm::PeerId& target, PartIndex
   return found == holdings.end() ? nullptr : &found->sketch;
 }
 
-Bytes ChallengePayload::encode() const {
-  WireChallenge wire;
-  for (const PartOf& entry : missing) wire.missing.push_back({entry.part.value(), entry.member});
-  for (PartIndex part : given_up) wire.given_up.push_back(part.value());
-  return net::pack(wire);
-}
-
-Result<ChallengePayload> ChallengePayload::decode(ByteView bytes) {
-  TRY(const WireChallenge wire, unpack_payload<WireChallenge>(bytes));
-  TRY_VOID(at_most(wire.missing, part_limit, "challenges"));
-  TRY_VOID(at_most(wire.given_up, part_limit, "parts given up"));
-  ChallengePayload payload;
-  for (const auto& entry : wire.missing) payload.missing.push_back({PartIndex(entry.part), entry.member});
-  for (std::uint32_t part : wire.given_up) payload.given_up.push_back(PartIndex(part));
-  return payload;
-}
-
 Bytes AnswerPayload::encode() const {
   const auto written = [](const Parts& list) {
     std::vector<WireAnswer> out;
@@ -239,30 +236,35 @@ const Bytes* AnswerPayload::find_in(const Parts& parts, const PartOf& entry) {
 }
 
 Bytes ReducePayload::encode() const {
-  std::vector<WireReduced> wire;
+  WireReduce wire;
   for (const auto& [part, hash] : results) {
-    wire.push_back({part.value(), hash ? std::vector<Digest>{*hash} : std::vector<Digest>{}});
+    wire.results.push_back({part.value(), hash ? std::vector<Digest>{*hash} : std::vector<Digest>{}});
   }
+  wire.missing = written(missing);
   return net::pack(wire);
 }
 
 Result<ReducePayload> ReducePayload::decode(ByteView bytes) {
-  TRY(const auto wire, unpack_payload<std::vector<WireReduced>>(bytes));
-  TRY_VOID(at_most(wire, part_limit, "results"));
+  TRY(const auto wire, unpack_payload<WireReduce>(bytes));
+  TRY_VOID(at_most(wire.results, part_limit, "results"));
   ReducePayload payload;
-  for (const WireReduced& entry : wire) {
+  for (const WireReduced& entry : wire.results) {
     if (entry.hash.size() > 1) return fail(ErrorCode::protocol, "two hashes for one part");
     payload.results.emplace_back(PartIndex(entry.part),
                                  entry.hash.empty() ? std::nullopt : std::optional<Digest>(entry.hash[0]));
   }
+  TRY(payload.missing, read_challenges(wire.missing));
   return payload;
 }
 
-Bytes RevealPayload::encode() const { return net::pack(WireReveal{opening.coin, opening.salt}); }
+Bytes RevealPayload::encode() const {
+  return net::pack(WireReveal{opening.coin, opening.salt, written(missing)});
+}
 
 Result<RevealPayload> RevealPayload::decode(ByteView bytes) {
   TRY(const auto wire, unpack_payload<WireReveal>(bytes));
-  return RevealPayload{{wire.coin, wire.salt}};
+  TRY(auto missing, read_challenges(wire.missing));
+  return RevealPayload{{wire.coin, wire.salt}, std::move(missing)};
 }
 
 Bytes CheckPayload::encode() const {

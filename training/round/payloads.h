@@ -52,18 +52,8 @@ struct PartOf {
   auto operator<=>(const PartOf&) const = default;
 };
 
-// SERVE: what a reducer misses; the parts that it gives up because it misses too much.
-// GATHER: results that a member misses (member = the reducer).
-struct ChallengePayload {
-  std::vector<PartOf> missing;
-  std::vector<PartIndex> given_up;
-
-  Bytes encode() const;
-  static Result<ChallengePayload> decode(ByteView bytes);
-};
-
-// The bytes that the sender was asked for: the contributions of `member` to parts, or (GATHER) the results of
-// `member` as a reducer. EVIDENCE: also disputed contributions of the round before the last.
+// The bytes that the sender was asked for: (SERVE) the contributions of `member` to parts, or (REVEAL answer)
+// the results of `member` as a reducer. EVIDENCE: also disputed contributions of the round before the last.
 struct AnswerPayload {
   using Parts = std::vector<std::pair<PartOf, Bytes>>;
   Parts parts;
@@ -79,17 +69,21 @@ struct AnswerPayload {
 };
 
 // Hashes of the encoded results; nothing for a part whose rule did not converge (it is absent, nobody is
-// guilty).
+// guilty). REDUCE: challenges of contributions that the sender misses; the parts that these are of have no
+// result yet. A part of which nothing is said is given up.
 struct ReducePayload {
   std::vector<std::pair<PartIndex, std::optional<Digest>>> results;
+  std::vector<PartOf> missing;
 
   Bytes encode() const;
   static Result<ReducePayload> decode(ByteView bytes);
 };
 
-// REVEAL: opens the commitment of COMMIT.
+// REVEAL: opens the commitment of COMMIT. Challenges of results that the sender misses (member = the
+// reducer).
 struct RevealPayload {
   crypto::Opening opening;
+  std::vector<PartOf> missing;
 
   Bytes encode() const;
   static Result<RevealPayload> decode(ByteView bytes);

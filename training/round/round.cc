@@ -103,22 +103,21 @@ Task<Result<Round::Result>> Round::run() {
   }
 
   co_await scatter(*prepared, false);
-  co_await serve(*prepared);
   co_await reduce(Phase::reduce);
+  co_await serve(*prepared);
   if (lost_) co_return fail(lost_touch());
   assign_again();
-  const bool again = std::ranges::any_of(reductions_, &Reduction::assigned_again);
-  if (again) {
+  if (std::ranges::any_of(reductions_, &Reduction::is_due_again)) {
     co_await scatter(*prepared, true);
     co_await reduce(Phase::reduce_again);
   }
   drop_contributions(*prepared);
-  auto gathered = co_await gather();
-  if (!gathered) co_return fail(std::move(gathered).error());
   if (lost_) co_return fail(lost_touch());
-  const bool complete = co_await reveal();
+  co_await gather();
+  const auto revealed = co_await reveal();
   if (lost_) co_return fail(lost_touch());
-  if (complete) {
+  if (!revealed) co_return fail(revealed.error());
+  if (*revealed) {
     co_await check(*prepared);
     if (lost_) co_return fail(lost_touch());
     if (manifest.validators > 0) record_ = make_record(*prepared);
@@ -127,7 +126,7 @@ Task<Result<Round::Result>> Round::run() {
     if (!settled) co_return fail(std::move(settled).error());
   }
   // Whoever knew the other coins and withheld its own must not have had a choice: all coins are drawn again.
-  if (!complete || !founders_suffice()) {
+  if (!*revealed || !founders_suffice()) {
     result.outcome = make_outcome(OutcomeKind::voided);
     for (auto& [peer, evidence] : evidence_) result.evidence.push_back(std::move(evidence));
     co_return result;

@@ -80,7 +80,9 @@ class Round {
   struct Reduction {  // of one part
     PeerId reducer;
     std::vector<PeerId> contributors;  // C_j
-    bool assigned_again = false;
+    bool challenged = false;           // in REDUCE, by its reducer
+    bool assigned_again = false;       // to another reducer
+    bool is_due_again() const { return challenged || assigned_again; }
     std::optional<Digest> hash;  // agreed; nothing: absent
     Blob bytes;                  // as reduced here or received, with that hash
     bool decoded = false;        // its values stand in the next aggregate
@@ -120,12 +122,19 @@ class Round {
   net::Task<testudo::Result<Prepared>> contribute();
   net::Task<void> agree_on_contributions(Prepared& prepared);
   net::Task<void> scatter(const Prepared& prepared, bool again);
-  net::Task<void> serve(const Prepared& prepared);
+  std::vector<PartOf> missing_contributions() const;
   net::Task<void> reduce(swarm::Phase phase);
+  void send_results(bool again);
+  void read_results(const swarm::AgreedBroadcast::MessageSet& set, bool again);
+  net::Task<void> serve(const Prepared& prepared);
   void drop_contributions(Prepared& prepared);
   void assign_again();
-  net::Task<testudo::Result<void>> gather();
-  net::Task<bool> reveal();
+  net::Task<void> gather();
+  std::vector<PeerId> reducers() const;
+  bool may_challenge_results(const std::vector<PartOf>& missing) const;
+  std::vector<PartOf> missing_results() const;
+  net::Task<testudo::Result<bool>> reveal();
+  net::Task<testudo::Result<void>> serve_results(const std::set<std::size_t>& challenged);
   net::Task<void> check(const Prepared& prepared);
   net::Task<testudo::Result<void>> settle(const Prepared& prepared);
   net::Task<void> step(Result& result);
@@ -194,6 +203,7 @@ class Round {
   std::map<PeerId, swarm::Removal> removed_;
   std::map<PeerId, swarm::Evidence> evidence_;  // of the banned among them
   std::vector<Reduction> reductions_;
+  std::set<PartOf> challenged_;  // contributions, in REDUCE
   // Contributions that this member holds and has checked: its own, received, or broadcast as answers.
   std::map<PartOf, Blob> contributions_;
   std::shared_ptr<NextState> next_;  // until its parameters form, the gradient lies in its memory

@@ -32,13 +32,14 @@ struct Published {
 
 }  // namespace
 
-// REVEAL: agreed coins, only after every result is agreed. False when one is missing or not what was
-// committed to.
-Task<bool> Round::reveal() {
+// REVEAL: agreed coins, only after every result is agreed, and challenges of results that did not arrive.
+// False when a coin is missing or not what was committed to.
+Task<Result<bool>> Round::reveal() {
   const std::vector<PeerId> expected = alive_;
-  const auto set = co_await agree(Phase::reveal, setup_.rules->manifest.exchange_deadline(),
-                                  RevealPayload{setup_.opening}.encode());
+  const auto set = co_await agree(Phase::reveal, 2 * setup_.rules->manifest.exchange_deadline(),
+                                  RevealPayload{setup_.opening, missing_results()}.encode());
   bool complete = true;
+  std::set<std::size_t> challenged;
   crypto::Hasher hasher("testudo/coins/1");
   for (const PeerId& member : expected) {
     const auto message = set.find(member);
@@ -47,22 +48,32 @@ Task<bool> Round::reveal() {
       continue;
     }
     const auto payload = RevealPayload::decode(message->second.payload);
-    const bool right =
-        payload && crypto::verify_commitment(commits_.at(member).coin, member, setup_.round.value(),
-                                             setup_.attempt.value(), payload->opening);
-    if (!right) {
+    if (!payload || !may_challenge_results(payload->missing)) {
       complete = false;
-      swarm::Evidence evidence =
-          evidence_of(payload ? Fault::wrong_reveal : Fault::malformed, message->second);
+      ban(evidence_of(Fault::malformed, message->second));
+      continue;
+    }
+    if (!crypto::verify_commitment(commits_.at(member).coin, member, setup_.round.value(),
+                                   setup_.attempt.value(), payload->opening)) {
+      complete = false;
+      swarm::Evidence evidence = evidence_of(Fault::wrong_reveal, message->second);
       evidence.messages.push_back(*commit_messages_.at(member));
       ban(std::move(evidence));
       continue;
     }
     hasher.bytes(payload->opening.coin);
+    for (const PartOf& entry : payload->missing) {
+      if (entry.part.value() < reductions_.size() && reductions_[entry.part.value()].hash) {
+        challenged.insert(entry.part.value());
+      }
+    }
   }
-  if (complete) coins_ = hasher.finish();
   lap("reveal");
-  co_return complete;
+  if (!complete) co_return false;
+  coins_ = hasher.finish();
+  auto served = co_await serve_results(challenged);
+  if (!served) co_return fail(std::move(served).error());
+  co_return true;
 }
 
 // CHECK: what every contribution deviates from the results by, and what validators found. Parts whose reports
@@ -160,7 +171,7 @@ Task<bool> Round::is_suspicious(std::size_t j) {
   const auto rounding = co_await net::offload(scheduler_, [result] {
     std::vector<float> values(result.size);
     const auto decoded = decode(result.rules->codec, *result.bytes, values, result.rules->manifest.g_max);
-    TESTUDO_CHECK(decoded.has_value());  // malformed ones are absent since GATHER
+    TESTUDO_CHECK(decoded.has_value());  // malformed ones are absent by now
     return Rounding{codec_step_norm(result.rules->codec, values), float_rounding_norm(values)};
   });
   const std::vector<double> weights(reported.size(), 1.0);

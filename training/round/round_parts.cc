@@ -1,4 +1,4 @@
-// The phases of a round that move parts: SCATTER, SERVE, REDUCE, GATHER.
+// The phases of a round that move parts: SCATTER, REDUCE, SERVE, GATHER.
 #include <algorithm>
 #include <set>
 
@@ -11,6 +11,7 @@
 namespace testudo::training {
 
 using net::Task;
+using swarm::AgreedBroadcast;
 using swarm::Fault;
 using swarm::Phase;
 
@@ -36,10 +37,9 @@ Task<void> Round::scatter(const Prepared& prepared, bool again) {
   lap("scatter");
 }
 
-// SERVE: agreed challenges and answers fix C_j before REDUCE's clock starts.
-Task<void> Round::serve(const Prepared& prepared) {
-  const swarm::Manifest& manifest = setup_.rules->manifest;
-  ChallengePayload mine;
+// What this member misses of parts that it reduces; nothing when that is more than it may challenge: then it
+// gives those parts up.
+std::vector<PartOf> Round::missing_contributions() const {
   std::vector<PartOf> missing;
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     if (reductions_[j].reducer != self_) continue;
@@ -48,68 +48,20 @@ Task<void> Round::serve(const Prepared& prepared) {
       if (!contributions_.contains({part, member})) missing.push_back({part, member});
     }
   }
-  if (missing.size() <= manifest.challenge_limit) {
-    mine.missing = missing;
-  } else {
-    for (const PartOf& entry : missing) {
-      if (mine.given_up.empty() || mine.given_up.back() != entry.part) mine.given_up.push_back(entry.part);
-    }
-  }
-  // The deadline leaves room for the scatter's own wait.
-  const auto set = co_await agree(Phase::serve, 2 * manifest.exchange_deadline(), mine.encode());
-  std::set<PartOf> challenged;
-  for (const auto& [author, message] : set) {
-    const auto payload = ChallengePayload::decode(message.payload);
-    if (!payload || !fits(*payload, manifest)) {
-      ban(evidence_of(Fault::malformed, message));
-      continue;
-    }
-    for (const PartOf& entry : payload->missing) {
-      if (entry.part.value() >= reductions_.size() || reductions_[entry.part.value()].reducer != author)
-        continue;
-      const auto commit = commits_.find(entry.member);
-      if (commit != commits_.end() && !commit->second.parts.empty()) challenged.insert(entry);
-    }
-    for (PartIndex part : payload->given_up) {
-      if (part.value() >= reductions_.size() || reductions_[part.value()].reducer != author) continue;
-      reductions_[part.value()].assigned_again = true;
-    }
-  }
-  if (!challenged.empty()) {
-    AnswerPayload answer;
-    for (const PartOf& entry : challenged) {
-      if (entry.member == self_) {
-        answer.parts.emplace_back(entry, to_bytes(*prepared.parts[entry.part.value()]));
-      }
-    }
-    const auto answers = co_await agree(Phase::serve_answer, manifest.exchange_deadline(), answer.encode());
-    for (const PartOf& entry : challenged) {
-      const auto message = answers.find(entry.member);
-      contributions_.erase(entry);  // what was agreed counts, whatever this member has
-      if (message != answers.end()) {
-        const auto payload = AnswerPayload::decode(message->second.payload);
-        const Bytes* found = payload ? payload->find(entry) : nullptr;
-        if (found != nullptr) {
-          co_await check_contribution(entry, std::make_shared<const Buffer>(Buffer::copy_of(*found)));
-        }
-      }
-      if (!contributions_.contains(entry)) {
-        std::erase(reductions_[entry.part.value()].contributors, entry.member);
-        remove(entry.member, Fault::unserved);
-      }
-    }
-  }
-  lap("serve");
+  if (missing.size() > setup_.rules->manifest.challenge_limit) missing.clear();
+  return missing;
 }
 
-// REDUCE: aggregate exactly C_j, agree on the hash of the encoded result.
+// REDUCE: aggregate exactly C_j, agree on the hash of the encoded result. In the place of a result a reducer
+// may challenge contributions that it misses: C_j of that part is settled by SERVE, and the part reduced
+// again.
 Task<void> Round::reduce(Phase phase) {
   const bool again = phase == Phase::reduce_again;
-  const swarm::Manifest& manifest = setup_.rules->manifest;
   ReducePayload mine;
+  if (!again) mine.missing = missing_contributions();
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     Reduction& reduction = reductions_[j];
-    if (reduction.reducer != self_ || reduction.assigned_again != again) continue;
+    if (reduction.reducer != self_ || (again && !reduction.is_due_again())) continue;
     const PartIndex part(static_cast<std::uint32_t>(j));
     ReduceJob job = reduce_job(j);
     if (job.contributions.size() < reduction.contributors.size()) continue;
@@ -127,37 +79,117 @@ Task<void> Round::reduce(Phase phase) {
     }
     mine.results.emplace_back(part, hash);
   }
-  const auto set = co_await agree(phase, manifest.exchange_deadline() * (again ? 2 : 1), mine.encode());
-  std::vector<bool> published(reductions_.size(), false);
-  for (const auto& [author, message] : set) {
-    const auto payload = ReducePayload::decode(message.payload);
-    if (!payload) {
-      ban(evidence_of(Fault::malformed, message));
-      continue;
-    }
-    const auto claim = std::make_shared<const swarm::PhaseMessage>(message);
-    for (const auto& [part, hash] : payload->results) {
-      const std::size_t j = part.value();
-      if (j >= reductions_.size() || reductions_[j].reducer != author ||
-          reductions_[j].assigned_again != again)
-        continue;
-      reductions_[j].hash = hash;
-      reductions_[j].claim = claim;
-      reductions_[j].without_result = !hash;
-      published[j] = true;
-    }
-  }
+  // Results leave while their hashes are agreed, but behind the message that has the hashes.
+  bool sent = false;
+  const net::Timer results = scheduler_.at(scheduler_.now(), [this, again, &sent] {
+    sent = true;
+    send_results(again);
+  });
+  const auto set = co_await agree(phase, 2 * setup_.rules->manifest.exchange_deadline(), mine.encode());
+  if (!sent) send_results(again);
+  read_results(set, again);
   // What is held as reduced here is what was agreed.
   for (const auto& [part, hash] : mine.results) {
     Reduction& reduction = reductions_[part.value()];
     if (reduction.hash != hash) reduction.bytes = nullptr;
   }
-  if (!again) {
-    for (std::size_t j = 0; j < reductions_.size(); ++j) {
-      if (!published[j]) reductions_[j].assigned_again = true;
+  lap("reduce");
+}
+
+void Round::send_results(bool again) {
+  for (std::size_t j = 0; j < reductions_.size(); ++j) {
+    const Reduction& reduction = reductions_[j];
+    if (reduction.reducer != self_ || !reduction.bytes || (again && !reduction.is_due_again())) continue;
+    for (const PeerId& member : alive_) {
+      if (member == self_) continue;
+      exchange_.send(member, key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j))),
+                     reduction.bytes);
     }
   }
-  lap("reduce");
+}
+
+void Round::read_results(const AgreedBroadcast::MessageSet& set, bool again) {
+  std::vector<bool> published(reductions_.size(), false);
+  const auto reduces = [this](const PeerId& author, PartIndex part) {
+    return part.value() < reductions_.size() && reductions_[part.value()].reducer == author;
+  };
+  for (const auto& [author, message] : set) {
+    const auto payload = ReducePayload::decode(message.payload);
+    if (!payload || !fits(*payload, setup_.rules->manifest)) {
+      ban(evidence_of(Fault::malformed, message));
+      continue;
+    }
+    const auto claim = std::make_shared<const swarm::PhaseMessage>(message);
+    for (const auto& [part, hash] : payload->results) {
+      if (!reduces(author, part)) continue;
+      Reduction& reduction = reductions_[part.value()];
+      if (again && !reduction.is_due_again()) continue;
+      reduction.hash = hash;
+      reduction.claim = claim;
+      reduction.without_result = !hash;
+      published[part.value()] = true;
+    }
+    if (again) continue;
+    for (const PartOf& entry : payload->missing) {
+      const auto commit = commits_.find(entry.member);
+      if (!reduces(author, entry.part) || commit == commits_.end() || commit->second.parts.empty()) continue;
+      challenged_.insert(entry);
+      Reduction& reduction = reductions_[entry.part.value()];
+      reduction.challenged = true;
+      reduction.hash = std::nullopt;
+      reduction.without_result = false;
+      published[entry.part.value()] = true;
+    }
+  }
+  if (again) return;
+  for (std::size_t j = 0; j < reductions_.size(); ++j) {
+    if (!published[j]) reductions_[j].assigned_again = true;
+  }
+}
+
+// SERVE: agreed answers to the challenges; they settle C_j of the parts that these are of.
+Task<void> Round::serve(const Prepared& prepared) {
+  if (challenged_.empty()) co_return;
+  AnswerPayload answer;
+  for (const PartOf& entry : challenged_) {
+    if (entry.member == self_) {
+      answer.parts.emplace_back(entry, to_bytes(*prepared.parts[entry.part.value()]));
+    }
+  }
+  const auto answers =
+      co_await agree(Phase::serve, setup_.rules->manifest.exchange_deadline(), answer.encode());
+  for (const PartOf& entry : challenged_) {
+    const auto message = answers.find(entry.member);
+    contributions_.erase(entry);  // what was agreed counts, whatever this member has
+    if (message != answers.end()) {
+      const auto payload = AnswerPayload::decode(message->second.payload);
+      const Bytes* found = payload ? payload->find(entry) : nullptr;
+      if (found != nullptr) {
+        co_await check_contribution(entry, std::make_shared<const Buffer>(Buffer::copy_of(*found)));
+      }
+    }
+    if (!contributions_.contains(entry)) {
+      std::erase(reductions_[entry.part.value()].contributors, entry.member);
+      remove(entry.member, Fault::unserved);
+    }
+  }
+  lap("serve");
+}
+
+// Parts that were given up, or whose reducer fell silent, go to the next member, once.
+void Round::assign_again() {
+  for (Reduction& reduction : reductions_) {
+    if (reduction.challenged && !std::ranges::binary_search(alive_, reduction.reducer))
+      reduction.assigned_again = true;
+    if (!reduction.assigned_again) continue;
+    reduction.bytes = nullptr;
+    const auto next = next_reducer(order_, alive_, setup_.roster, reduction.reducer);
+    if (next) {
+      reduction.reducer = *next;
+    } else {
+      reduction.assigned_again = reduction.challenged = false;  // nobody left: the part is absent
+    }
+  }
 }
 
 // Of part j, with the contributions that this member holds.
@@ -176,20 +208,6 @@ ReduceJob Round::reduce_job(std::size_t j) const {
   return job;
 }
 
-// Parts that were given up, or whose reducer fell silent, go to the next member, once.
-void Round::assign_again() {
-  for (Reduction& reduction : reductions_) {
-    if (!reduction.assigned_again) continue;
-    reduction.bytes = nullptr;
-    const auto next = next_reducer(order_, alive_, setup_.roster, reduction.reducer);
-    if (next) {
-      reduction.reducer = *next;
-    } else {
-      reduction.assigned_again = false;  // nobody left: the part is absent
-    }
-  }
-}
-
 // Once all parts are reduced nobody needs them any more, unless a result or a contribution may be disputed;
 // their memory takes the reduced parts.
 void Round::drop_contributions(Prepared& prepared) {
@@ -201,54 +219,47 @@ void Round::drop_contributions(Prepared& prepared) {
   exchange_.drop(PartKind::contribution);
 }
 
-// GATHER: receive every reduced part and check its hash; agreed challenges where it is missing.
-Task<Result<void>> Round::gather() {
-  const swarm::Manifest& manifest = setup_.rules->manifest;
-  for (std::size_t j = 0; j < reductions_.size(); ++j) {
-    const Reduction& reduction = reductions_[j];
-    if (reduction.reducer != self_ || !reduction.hash || !reduction.bytes) continue;
-    for (const PeerId& member : alive_) {
-      if (member == self_) continue;
-      exchange_.send(member, key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j))),
-                     reduction.bytes);
-    }
-  }
+// GATHER: receive every reduced part and check its hash.
+Task<void> Round::gather() {
   const auto complete = [this] {
     check_arrived_results();
     return results_complete();
   };
-  co_await wait_for_parts(complete, anchor_ + manifest.exchange_deadline());
+  co_await wait_for_parts(complete, anchor_ + setup_.rules->manifest.exchange_deadline());
   co_await checks_done();
+  lap("gather");
+}
 
-  // Every member begins its list elsewhere: what several miss is asked for by one of them, and answers reach
-  // all.
-  std::vector<PeerId> reducers;
-  for (const Reduction& reduction : reductions_) reducers.push_back(reduction.reducer);
-  const std::size_t hostile = setup_.roster.greatest_hostile_count(manifest.hostile_share);
-  ChallengePayload mine;
+std::vector<swarm::PeerId> Round::reducers() const {
+  std::vector<swarm::PeerId> all;
+  for (const Reduction& reduction : reductions_) all.push_back(reduction.reducer);
+  return all;
+}
+
+bool Round::may_challenge_results(const std::vector<PartOf>& missing) const {
+  const swarm::Manifest& manifest = setup_.rules->manifest;
+  return may_challenge(missing, reducers(), manifest.challenge_limit,
+                       setup_.roster.greatest_hostile_count(manifest.hostile_share));
+}
+
+// Every member begins its list elsewhere: what several miss is asked for by one of them, and answers reach
+// all.
+std::vector<PartOf> Round::missing_results() const {
+  std::vector<PartOf> missing;
   const std::size_t shift = *setup_.roster.index_of(self_);
   for (std::size_t i = 0; i < reductions_.size(); ++i) {
     const std::size_t j = (i + shift) % reductions_.size();
     if (!reductions_[j].hash || reductions_[j].decoded) continue;
-    mine.missing.push_back({PartIndex(static_cast<std::uint32_t>(j)), reductions_[j].reducer});
-    if (may_challenge(mine.missing, reducers, manifest.challenge_limit, hostile)) continue;
-    mine.missing.pop_back();
+    missing.push_back({PartIndex(static_cast<std::uint32_t>(j)), reductions_[j].reducer});
+    if (may_challenge_results(missing)) continue;
+    missing.pop_back();
     break;
   }
-  const auto set = co_await agree(Phase::gather, 2 * manifest.exchange_deadline(), mine.encode());
-  std::set<std::size_t> challenged;
-  for (const auto& [author, message] : set) {
-    const auto payload = ChallengePayload::decode(message.payload);
-    if (!payload || !may_challenge(payload->missing, reducers, manifest.challenge_limit, hostile)) {
-      ban(evidence_of(Fault::malformed, message));
-      continue;
-    }
-    for (const PartOf& entry : payload->missing) {
-      if (entry.part.value() < reductions_.size() && reductions_[entry.part.value()].hash) {
-        challenged.insert(entry.part.value());
-      }
-    }
-  }
+  return missing;
+}
+
+// Agreed answers to challenges of results, by part. A part that is not shown is absent, for everybody.
+Task<Result<void>> Round::serve_results(const std::set<std::size_t>& challenged) {
   if (!challenged.empty()) {
     AnswerPayload answer;
     for (std::size_t j : challenged) {
@@ -257,7 +268,8 @@ Task<Result<void>> Round::gather() {
                                   to_bytes(*reductions_[j].bytes));
       }
     }
-    const auto answers = co_await agree(Phase::gather_answer, manifest.exchange_deadline(), answer.encode());
+    const auto answers =
+        co_await agree(Phase::reveal_answer, setup_.rules->manifest.exchange_deadline(), answer.encode());
     for (std::size_t j : challenged) {
       Reduction& reduction = reductions_[j];
       const auto message = answers.find(reduction.reducer);
@@ -273,11 +285,11 @@ Task<Result<void>> Round::gather() {
       }
       if (!served) {
         remove(reduction.reducer, Fault::unserved);
-        reduction.hash = std::nullopt;  // absent, for everybody
+        reduction.hash = std::nullopt;
       }
     }
+    lap("gather");
   }
-  lap("gather");
   // Too much was missing to make everybody send it again: this member follows the certificate.
   if (!results_complete()) co_return fail(ErrorCode::not_found, "too many reduced parts did not arrive");
   // A result that does not decode bans its reducer: it signed the hash.

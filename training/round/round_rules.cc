@@ -50,8 +50,8 @@ bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t part
          commit.samples <= rules.manifest.samples;
 }
 
-bool fits(const ChallengePayload& challenge, const swarm::Manifest& manifest) {
-  return challenge.missing.size() <= manifest.challenge_limit;
+bool fits(const ReducePayload& reduce, const swarm::Manifest& manifest) {
+  return reduce.missing.size() <= manifest.challenge_limit;
 }
 
 bool has_distances(const RoundRules& rules) {
@@ -125,8 +125,8 @@ std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase) {
       return list + sketches;
     case swarm::Phase::check:
       return list + 2 * sketches;
-    case swarm::Phase::serve_answer:
-    case swarm::Phase::gather_answer:
+    case swarm::Phase::serve:
+    case swarm::Phase::reveal_answer:
       return contribution;
     case swarm::Phase::evidence:
     case swarm::Phase::evidence_again:

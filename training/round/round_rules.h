@@ -33,7 +33,7 @@ std::vector<Validation> validations_of(const swarm::Manifest& manifest, const sw
 
 // Whether what a member committed to fits a round of so many parts; signing anything else is malformed.
 bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t parts);
-bool fits(const ChallengePayload& challenge, const swarm::Manifest& manifest);
+bool fits(const ReducePayload& reduce, const swarm::Manifest& manifest);
 
 // With an automatic τ and a rule with a sketch check, members commit to distances, and τ is agreed.
 bool has_distances(const RoundRules& rules);

@@ -187,25 +187,19 @@ class Case {
         if (commit && !fits(*commit, rules_, parts.size())) return proven(what + "does not fit the round");
         return undecodable(commit);
       }
-      case Phase::serve: {
-        const auto challenge = ChallengePayload::decode(payload);
-        if (challenge && !fits(*challenge, rules_.manifest))
-          return proven(what + "challenges more than the manifest allows");
-        return undecodable(challenge);
-      }
-      case Phase::gather: {
-        const auto challenge = ChallengePayload::decode(payload);
-        if (!challenge) return undecodable(challenge);
-        return challenged_results(*challenge, parts);
-      }
       case Phase::reduce:
       case Phase::reduce_again: {
         const auto reduced = ReducePayload::decode(payload);
-        if (reduced) return malformed_result(*reduced, parts);
-        return undecodable(reduced);
+        if (!reduced) return undecodable(reduced);
+        if (!fits(*reduced, rules_.manifest))
+          return proven(what + "challenges more than the manifest allows");
+        return malformed_result(*reduced, parts);
       }
-      case Phase::reveal:
-        return undecodable(RevealPayload::decode(payload));
+      case Phase::reveal: {
+        const auto reveal = RevealPayload::decode(payload);
+        if (!reveal) return undecodable(reveal);
+        return challenged_results(reveal->missing, parts);
+      }
       case Phase::check: {
         const auto check = CheckPayload::decode(payload);
         if (!check) return undecodable(check);
@@ -217,8 +211,8 @@ class Case {
       }
       case Phase::measure:
         return undecodable(MeasurePayload::decode(payload));
-      case Phase::serve_answer:
-      case Phase::gather_answer:
+      case Phase::serve:
+      case Phase::reveal_answer:
       case Phase::evidence:
       case Phase::evidence_again:
         break;
@@ -226,13 +220,13 @@ class Case {
     return refuse("nobody is banned for the form of an answer");
   }
 
-  Result<Finding> challenged_results(const ChallengePayload& challenge,
+  Result<Finding> challenged_results(const std::vector<PartOf>& missing,
                                      const std::vector<PartRange>& parts) const {
     std::vector<PeerId> reducers;
     for (const PartRange& range : parts) reducers.push_back(context_.roster->members()[range.reducer].id);
     const auto& manifest = rules_.manifest;
     const std::size_t hostile = context_.roster->greatest_hostile_count(manifest.hostile_share);
-    const bool too_many = !may_challenge(challenge.missing, reducers, manifest.challenge_limit, hostile);
+    const bool too_many = !may_challenge(missing, reducers, manifest.challenge_limit, hostile);
     // Who lost its seat before may have been replaced as a reducer: then others had these parts.
     const bool as_drawn = std::ranges::none_of(context_.outcome.removed, [&](const swarm::Removal& removal) {
       return removal.peer != evidence_.offender &&
@@ -241,9 +235,9 @@ class Case {
     const std::string what = "what it signed in " + place() + " ";
     if (as_drawn && !too_many) return refuse(what + "is well formed");
     if (as_drawn) return proven(what + "challenges more than the manifest allows");
-    if (challenge.missing.size() <= manifest.challenge_limit) return refuse(what + "is well formed");
+    if (missing.size() <= manifest.challenge_limit) return refuse(what + "is well formed");
     return attested(
-        what + "challenges " + std::to_string(challenge.missing.size()) +
+        what + "challenges " + std::to_string(missing.size()) +
         " results; that these were of too many reducers rests on the quorum, because some had been "
         "replaced");
   }

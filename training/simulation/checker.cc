@@ -35,8 +35,8 @@ net::Duration worst_attempt(const swarm::Manifest& manifest, std::size_t members
   const auto hostile = static_cast<net::Duration::rep>(manifest.hostile_share * static_cast<double>(members));
   const auto disputes =
       static_cast<net::Duration::rep>(std::min<std::size_t>(manifest.validators, dispute_limit));
-  return (1 + disputes) * manifest.compute_deadline() + 16 * manifest.exchange_deadline() +
-         12 * (hostile + 1) * 2 * manifest.delta();
+  return (1 + disputes) * manifest.compute_deadline() + 14 * manifest.exchange_deadline() +
+         10 * (hostile + 1) * 2 * manifest.delta();
 }
 
 SwarmChecker::SwarmChecker(swarm::Manifest manifest, std::vector<swarm::PeerId> members, bool calm)

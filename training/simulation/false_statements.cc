@@ -71,14 +71,21 @@ class Challenges final : public Misconduct {
     }
   }
   void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
-    if (key.round < from_ || (key.phase != Phase::serve && key.phase != Phase::gather)) return;
-    ChallengePayload challenges;
-    challenges.missing = key.phase == Phase::serve ? right_ : results_;
-    if (challenges.missing.size() > count_) challenges.missing.resize(count_);
-    payload = challenges.encode();
+    if (key.round < from_) return;
+    if (key.phase == Phase::reduce) payload = with<ReducePayload>(payload, right_);
+    if (key.phase == Phase::reveal) payload = with<RevealPayload>(payload, results_);
   }
 
  private:
+  template <typename Payload>
+  Bytes with(const Bytes& payload, const std::vector<PartOf>& missing) const {
+    auto decoded = Payload::decode(payload);
+    if (!decoded) return payload;
+    decoded->missing = missing;
+    if (missing.size() > count_) decoded->missing.resize(count_);
+    return decoded->encode();
+  }
+
   std::size_t count_;
   swarm::RoundNumber from_;
   std::vector<PartOf> right_;

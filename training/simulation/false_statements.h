@@ -22,7 +22,7 @@ Behaviour lazy_validation(std::uint64_t from_round);
 Behaviour hidden_part(std::uint64_t from_round);
 // Of reducers: sketches that the contributions which they hold do not give.
 Behaviour wrong_holding(std::uint64_t from_round);
-// So many challenges in SERVE, and in GATHER, of what it has got.
+// So many challenges in REDUCE, and in REVEAL, of what it has got.
 Behaviour challenges(std::size_t count, std::uint64_t from_round);
 // In COMMIT: another sample count, another loss; with an automatic τ, distances that many times as far.
 Behaviour wrong_samples(std::uint32_t samples, std::uint64_t from_round);

@@ -52,9 +52,9 @@ net::Duration deadline_of(Phase phase, const swarm::Manifest& manifest) {
     case Phase::commit:
     case Phase::measure:
       return manifest.compute_deadline();
-    case Phase::serve:
-    case Phase::gather:
+    case Phase::reduce:
     case Phase::reduce_again:
+    case Phase::reveal:
     case Phase::evidence:
     case Phase::evidence_again:
       return 2 * manifest.exchange_deadline();
@@ -141,8 +141,8 @@ Behaviour corrupt_parts() {
 
 Behaviour mute(std::uint64_t from_round) {
   return {.name = "mute", .tamper = [=](const PeerId&, const std::string& protocol, TamperedFrame frame) {
-            if (is_part(protocol) || in_phase(protocol, frame, Phase::serve_answer, from_round) ||
-                in_phase(protocol, frame, Phase::gather_answer, from_round)) {
+            if (is_part(protocol) || in_phase(protocol, frame, Phase::serve, from_round) ||
+                in_phase(protocol, frame, Phase::reveal_answer, from_round)) {
               return std::vector<TamperedFrame>();
             }
             return only(std::move(frame));
@@ -200,8 +200,8 @@ Behaviour late_parts(const AttackSetup& setup) {
 Behaviour half_answers(std::uint64_t from_round) {
   return {.name = "half_answers",
           .tamper = [=](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
-            const bool answer = in_phase(protocol, frame, Phase::serve_answer, from_round) ||
-                                in_phase(protocol, frame, Phase::gather_answer, from_round);
+            const bool answer = in_phase(protocol, frame, Phase::serve, from_round) ||
+                                in_phase(protocol, frame, Phase::reveal_answer, from_round);
             const bool kept_back = in_other_half(to) ? is_part(protocol) : answer;
             if (kept_back) return std::vector<TamperedFrame>();
             return only(std::move(frame));
