@@ -3,9 +3,13 @@
 // it should give back, answers the honest peer much later than without the attack, or a member's rounds do
 // not go on.
 //
-//   attack_suite [--target join] [--seconds S] [--attack NAME]...   each for S seconds, after S seconds
-//   without attack_suite --cycles N                         N connections with whole handshakes, one after
-//   the other attack_suite --list
+//   attack_suite [--target join] [--seconds S] [--attack NAME]...
+//     each for S seconds, after S seconds without
+//
+//   attack_suite --cycles N
+//     N connections with whole handshakes, one after the other
+//
+//   attack_suite --list
 #include <spdlog/fmt/fmt.h>
 #include <sys/resource.h>
 #include <unistd.h>
