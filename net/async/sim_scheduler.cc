@@ -74,7 +74,26 @@ bool SimProcess::has_work_at(TimePoint now) const {
 
 SimProcess::~SimProcess() { std::erase(whole_.processes_, this); }
 
+void SimProcess::set_cores(std::size_t cores, std::function<Duration()> cpu_clock) {
+  cores_.assign(cores, now());
+  cpu_clock_ = std::move(cpu_clock);
+}
+
 void SimProcess::offload(std::function<void()> work, std::function<void()> done) {
+  if (!cores_.empty()) {
+    const Duration before = cpu_clock_();
+    work();
+    const Duration cost = cpu_clock_() - before;
+    job_time_ += cost;
+    const auto core = std::ranges::min_element(cores_);
+    *core = std::max(now(), *core) + cost;
+    const std::uint64_t job = next_job_++;
+    jobs_.emplace(job, at(*core, [this, job, done = std::move(done)] {
+                    auto own = jobs_.extract(job);
+                    done();
+                  }));
+    return;
+  }
   whole_.offload(std::move(work), [this, done = std::move(done)]() mutable { post(std::move(done)); });
 }
 

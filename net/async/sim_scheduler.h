@@ -2,6 +2,8 @@
 // milliseconds and a run is a pure function of its seed.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -57,6 +59,10 @@ class SimProcess final : public Scheduler {
   void freeze() { frozen_ = true; }
   void thaw() { frozen_ = false; }
   void set_clock_error(std::chrono::milliseconds error) { clock_error_ = error; }
+  // From now on jobs take the CPU time that they really take, by this clock of the calling thread, and wait
+  // for one of so many cores. Such a run is no pure function of its seed any more.
+  void set_cores(std::size_t cores, std::function<Duration()> cpu_clock);
+  Duration job_time() const { return job_time_; }  // of all jobs since then
 
  private:
   friend class SimScheduler;
@@ -64,6 +70,11 @@ class SimProcess final : public Scheduler {
   SimScheduler& whole_;
   bool frozen_ = false;
   std::chrono::milliseconds clock_error_{};
+  std::vector<TimePoint> cores_;  // when each is free
+  std::function<Duration()> cpu_clock_;
+  Duration job_time_{};
+  std::uint64_t next_job_ = 0;
+  std::map<std::uint64_t, Timer> jobs_;
 };
 
 }  // namespace testudo::net

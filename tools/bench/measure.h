@@ -10,6 +10,9 @@
 
 namespace testudo::bench {
 
+inline constexpr double mebi = 1024.0 * 1024.0;
+inline constexpr double gibi = 1024.0 * mebi;
+
 // Of the machine, the same in all its processes; its zero means nothing.
 double wall_seconds();
 double thread_cpu_seconds();

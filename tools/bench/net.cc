@@ -18,8 +18,6 @@ namespace {
 using namespace std::chrono_literals;
 using net::Task;
 
-constexpr double mebi = 1024.0 * 1024.0;
-constexpr double gibi = 1024.0 * mebi;
 constexpr net::Duration start_limit = 10s;
 constexpr net::Duration step_limit = 120s;
 constexpr std::size_t message = 32;  // of a round trip: what libp2p's ping sends

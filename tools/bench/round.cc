@@ -15,7 +15,6 @@
 namespace testudo::bench {
 namespace {
 
-constexpr double mebi = 1024.0 * 1024.0;
 // A member's memory in multiples of the vector, for deciding whether a size fits on this machine.
 std::size_t memory_factor(const std::string& rule) { return rule == "mean" ? 10 : 18; }
 

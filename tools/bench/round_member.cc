@@ -91,11 +91,11 @@ class TurnPrinter final : public training::ParticipantObserver {
     const double started = started_[turn_];
     const Cost release = model_.released(turn_++);
     Json phases = Json::object();
-    double end = started;  // of the last phase before the step: the reduced vector is here
-    bool before_step = true;
+    double end = started;  // of GATHER: the reduced vector is here
+    bool reduced = false;
     for (const training::PhaseTime& phase : report.phases) {
-      before_step = before_step && phase.phase != "step";
-      if (before_step) end += phase.seconds;
+      if (!reduced) end += phase.seconds;
+      reduced = reduced || phase.phase == "gather";
       phases[phase.phase] = phase.seconds;
     }
     // The wait for the others is no part of the round.

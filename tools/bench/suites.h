@@ -35,5 +35,6 @@ Result<void> run_clip(const Options& options, Report& report);
 Result<void> run_net(const Options& options, Report& report);
 Result<void> run_dht(const Options& options, Report& report);
 Result<void> run_round(const Options& options, Report& report);
+Result<void> run_overhead(const Options& options, Report& report);
 
 }  // namespace testudo::bench

@@ -17,8 +17,8 @@ struct Suite {
   Result<void> (*run)(const bench::Options&, bench::Report&);
 };
 constexpr std::array suites = {Suite{"codec", bench::run_codec}, Suite{"clip", bench::run_clip},
-                               Suite{"net", bench::run_net}, Suite{"dht", bench::run_dht},
-                               Suite{"round", bench::run_round}};
+                               Suite{"net", bench::run_net},     Suite{"dht", bench::run_dht},
+                               Suite{"round", bench::run_round}, Suite{"overhead", bench::run_overhead}};
 
 struct BenchArguments {
   std::vector<std::string> chosen;
@@ -51,6 +51,7 @@ Processes of its own take part over loopback; their data is below $TMPDIR. What 
   net     connections and streams against plain TCP and bare cryptography
   dht     puts and gets among many nodes against TCP round trips
   round   whole rounds among processes against a floor, and against Gloo and Open MPI where they are installed
+  overhead  whole rounds on a simulated line of 1 Gbit/s and 20 ms against a plain butterfly on the same line
 
 Example:  testudo bench net
           testudo bench round --size 64 --members 8 --rule mean --json)",
