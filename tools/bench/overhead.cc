@@ -4,6 +4,7 @@
 // the same codec, the same transport and the same simulated lines; jobs take the CPU time that they really
 // take here, and what the loop of a member costs is added in the mean. Making the gradient is not counted.
 #include <algorithm>
+#include <map>
 
 #include "crypto/base/check.h"
 #include "crypto/base/log.h"
@@ -33,10 +34,12 @@ struct Shape {
   Line line;
 };
 
-// Of one round, of all members the last one's; bytes of the mean member.
+// Of one round, from when the last member had ended the one before until the last has ended it; bytes of the
+// mean member.
 struct Taken {
   std::vector<double> seconds;
   std::vector<double> bytes;
+  std::map<std::string, std::vector<double>> phases;  // seconds, of the mean member
 };
 
 net::Duration cpu_now() { return net::from_seconds(thread_cpu_seconds()); }
@@ -56,7 +59,7 @@ class PatternModel final : public training::Model {
                                               std::uint32_t samples, std::span<float> gradient) override {
     const double begun = thread_cpu_seconds();
     fill(gradient, seed[0]);
-    seconds_ += thread_cpu_seconds() - begun;
+    seconds_.push_back(thread_cpu_seconds() - begun);
     return training::Contribution{.samples = samples, .loss = 0};
   }
   void fill(std::span<float> gradient, std::size_t shift) const {
@@ -72,13 +75,13 @@ class PatternModel final : public training::Model {
   std::vector<training::NamedTensorInfo> layout() const override {
     return {{"pattern", {static_cast<std::int64_t>(values_)}, 0}};
   }
-  // CPU seconds that all gradients took so far.
-  double seconds() const { return seconds_; }
+  // CPU seconds that a gradient takes.
+  double seconds() const { return figure(seconds_).median; }
 
  private:
   std::size_t values_;
   std::vector<float> pattern_;
-  double seconds_ = 0;
+  std::vector<double> seconds_;
 };
 
 net::SimHostOptions host_options(const Line& line) {
@@ -117,7 +120,12 @@ class Trusting {
     exchange_.enter(swarm::RoundNumber(number), swarm::Attempt(0));
     const std::uint64_t sent_before = host.traffic().bytes_sent;
     std::vector<Task<void>> parts;
-    for (std::size_t j = 0; j < all.size(); ++j) parts.push_back(scatter(*all[j], number, j));
+    const std::size_t place = place_in(all);
+    for (std::size_t i = 1; i <= all.size(); ++i) {
+      const std::size_t j =
+          (place + i) % all.size();  // each begins elsewhere, so that no line is full while others idle
+      parts.push_back(scatter(*all[j], number, j));
+    }
     parts.push_back(reduce(all, number));
     for (std::size_t j = 0; j < all.size(); ++j) parts.push_back(gather(*all[j], number, j));
     net::TaskGroup group(process_);
@@ -138,6 +146,11 @@ class Trusting {
   static constexpr float g_max = 1e4F;
   static constexpr std::size_t spare_limit = 64;
 
+  std::size_t place_in(const std::vector<std::unique_ptr<Trusting>>& all) const {
+    std::size_t place = 0;
+    while (all[place].get() != this) ++place;
+    return place;
+  }
   training::PartRange range(std::size_t j) const {
     const std::size_t begin = shape_.values * j / shape_.members;
     return {begin, shape_.values * (j + 1) / shape_.members - begin, static_cast<std::uint32_t>(j)};
@@ -166,8 +179,7 @@ class Trusting {
 
   // The part of this member's place.
   Task<void> reduce(const std::vector<std::unique_ptr<Trusting>>& all, std::uint64_t number) {
-    std::size_t place = 0;
-    while (all[place].get() != this) ++place;
+    const std::size_t place = place_in(all);
     std::vector<Blob> parts;
     for (const auto& other : all) {
       const bool own = other.get() == this;
@@ -193,9 +205,9 @@ class Trusting {
                        });
       return std::make_shared<const Buffer>(std::move(encoded));
     });
-    for (const auto& other : all) {
-      if (other.get() != this)
-        exchange_.send(other->host.id(), key(number, training::PartKind::result, place), result);
+    for (std::size_t i = 1; i < all.size(); ++i) {
+      exchange_.send(all[(place + i) % all.size()]->host.id(), key(number, training::PartKind::result, place),
+                     result);
     }
     reduced_ = std::move(result);
     reduced_ready_ = number;
@@ -231,10 +243,25 @@ net::SimOptions network_options() {
   return options;
 }
 
-// CPU seconds of the calling thread since `begun`, but for the jobs, a member and round: what the loops of
-// members cost, and what simulating the network costs.
-double loop_seconds(double begun, net::Duration jobs, const Shape& shape, std::uint64_t rounds) {
-  return (thread_cpu_seconds() - begun - net::seconds(jobs)) / static_cast<double>(shape.members * rounds);
+// Processor time of the calling thread: all of it, and what jobs took.
+struct Spent {
+  double all = 0;
+  double jobs = 0;
+};
+
+// Seconds a member and round between two moments, but for the jobs: what the loop of a member costs, and what
+// simulating the network costs.
+double loop_seconds(const Spent& from, const Spent& to, const Shape& shape, std::uint64_t rounds) {
+  const double loops = (to.all - from.all) - (to.jobs - from.jobs);
+  const double seconds = loops / static_cast<double>(shape.members * rounds);
+  log::info("overhead: the loop of a member took {:.1f} ms a round", seconds * 1000);
+  return seconds;
+}
+
+Spent spent_by(const std::vector<std::unique_ptr<Trusting>>& all) {
+  Spent spent{.all = thread_cpu_seconds()};
+  for (const auto& member : all) spent.jobs += net::seconds(member->job_time());
+  return spent;
 }
 
 Taken run_plain(const Shape& shape) {
@@ -246,12 +273,13 @@ Taken run_plain(const Shape& shape) {
   for (const auto& member : all) tasks.spawn(member->connect(all));
   scheduler.run_until([&tasks] { return tasks.size() == 0; }, scheduler.now() + 1h);
   Taken taken;
-  const double cpu_before = thread_cpu_seconds();
-  for (std::uint64_t number = 1; number <= shape.rounds + 1; ++number) {
+  Spent before;
+  for (std::uint64_t number = 0; number <= shape.rounds; ++number) {
+    if (number == 1) before = spent_by(all);
     const net::TimePoint begun = scheduler.now();
     for (const auto& member : all) tasks.spawn(member->round(all, number));
     scheduler.run_until([&tasks] { return tasks.size() == 0; }, scheduler.now() + 1h);
-    if (number == 1) continue;  // opens the streams
+    if (number == 0) continue;  // opens the streams
     net::TimePoint ended = begun;
     double sent = 0;
     for (const auto& member : all) {
@@ -261,17 +289,37 @@ Taken run_plain(const Shape& shape) {
     taken.seconds.push_back(net::seconds(ended - begun));
     taken.bytes.push_back(sent / static_cast<double>(shape.members));
   }
-  net::Duration jobs{};
-  for (const auto& member : all) jobs += member->job_time();
-  const double loop = loop_seconds(cpu_before, jobs, shape, shape.rounds + 1);
+  const double loop = loop_seconds(before, spent_by(all), shape, shape.rounds);
   for (double& seconds : taken.seconds) seconds += loop;
   return taken;
 }
+
+// When the last member had ended each round, and what had been spent by then.
+class Ends final : public training::SwarmObserver {
+ public:
+  void watch(training::SimSwarm& swarm) { swarm_ = &swarm; }
+  void on_report(std::size_t, const training::RoundReport& report) override {
+    const std::uint64_t round = report.round.value();
+    if (report.kind != swarm::OutcomeKind::apply || ++members_[round] < swarm_->size()) return;
+    Spent spent{.all = thread_cpu_seconds()};
+    for (std::size_t i = 0; i < swarm_->size(); ++i)
+      spent.jobs += net::seconds(swarm_->member(i).process.job_time());
+    ends_[round] = {swarm_->scheduler().now(), spent};
+  }
+  net::TimePoint time(std::uint64_t round) const { return ends_.at(round).first; }
+  const Spent& spent(std::uint64_t round) const { return ends_.at(round).second; }
+
+ private:
+  training::SimSwarm* swarm_ = nullptr;
+  std::map<std::uint64_t, std::size_t> members_;  // that have ended a round
+  std::map<std::uint64_t, std::pair<net::TimePoint, Spent>> ends_;
+};
 
 Result<Taken> run_round_with(const std::string& rule, const Shape& shape) {
   const auto model = std::make_shared<PatternModel>(shape.values);
   const std::uint64_t last =
       shape.rounds + 2;  // the first opens connections and streams, at the last all leave
+  Ends ends;
   training::SimSwarm swarm({.founders = shape.members,
                             .joiners = 0,
                             .model = model,
@@ -282,25 +330,28 @@ Result<Taken> run_round_with(const std::string& rule, const Shape& shape) {
                             .latency = shape.line.latency,
                             .jitter = {},
                             .bandwidth = shape.line.bandwidth,
-                            .evaluate_every = 0});
+                            .evaluate_every = 0,
+                            .watched = false},
+                           &ends);
+  ends.watch(swarm);
   for (std::size_t i = 0; i < swarm.size(); ++i) swarm.member(i).process.set_cores(shape.cores, cpu_now);
-  const double cpu_before = thread_cpu_seconds();
   swarm.start_all();
   if (!swarm.run_until([&] { return swarm.all_ended(); }, 1h) || !swarm.checker().violations().empty())
     return fail(ErrorCode::protocol, "the simulated rounds with " + rule + " did not end as they should");
-  net::Duration jobs{};
-  for (std::size_t i = 0; i < swarm.size(); ++i) jobs += swarm.member(i).process.job_time();
-  const double loop = loop_seconds(cpu_before, jobs, shape, last);
-  const double gradient = model->seconds() / static_cast<double>(shape.members * last);
+  const double loop = loop_seconds(ends.spent(1), ends.spent(last - 1), shape, last - 2);
+  const double gradient = model->seconds();
   Taken taken;
   for (std::uint64_t round = 2; round < last; ++round) {
-    double seconds = 0, sent = 0;
+    taken.seconds.push_back(net::seconds(ends.time(round) - ends.time(round - 1)) - gradient + loop);
+    std::map<std::string, double> phases{{"compute", -gradient * static_cast<double>(shape.members)}};
+    double sent = 0;
     for (std::size_t i = 0; i < swarm.size(); ++i) {
       const training::RoundReport& report = swarm.member(i).reports.at(round);
-      seconds = std::max(seconds, report.seconds - gradient + loop);
       sent += static_cast<double>(report.bytes_sent);
+      for (const training::PhaseTime& phase : report.phases) phases[phase.phase] += phase.seconds;
     }
-    taken.seconds.push_back(seconds);
+    for (const auto& [phase, sum] : phases)
+      taken.phases[phase].push_back(sum / static_cast<double>(shape.members));
     taken.bytes.push_back(sent / static_cast<double>(shape.members));
   }
   return taken;
@@ -332,6 +383,14 @@ Result<void> run_overhead(const Options& options, Report& report) {
                 Better::lower,
                 {"one-way latency", net::seconds(shape.line.latency)},
                 10.0});
+    for (const auto& [phase, taken] : ours.phases) {
+      report.add({name + "phase " + phase,
+                  figure(taken),
+                  "s, virtual",
+                  Better::lower,
+                  {"wall", seconds.median},
+                  {}});
+    }
     report.add({name + "sent by a member",
                 mapped(figure(ours.bytes), [](double value) { return value / mebi; }),
                 "MiB",

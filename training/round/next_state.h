@@ -31,6 +31,9 @@ class NextState {
   [[nodiscard]] bool place(const PartRange& range, ByteView encoded);
   // An absent part is zero.
   void leave_out(const PartRange& range);
+  // When every value has been placed or left out: what step() will give, unless parts are placed or left out
+  // once more. Null where the optimizer needs the reduced vector whole.
+  const TrainingState* preview() const { return rules_->optimizer->is_elementwise() ? &state_ : nullptr; }
   // When every value has been placed or left out; nothing may be placed afterwards. CPU-bound.
   std::shared_ptr<const TrainingState> step();
 

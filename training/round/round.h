@@ -121,6 +121,7 @@ class Round {
   net::Task<testudo::Result<Prepared>> compute();
   net::Task<testudo::Result<Prepared>> contribute();
   net::Task<void> agree_on_contributions(Prepared& prepared);
+  std::size_t in_turn(std::size_t i, std::size_t count) const;
   net::Task<void> scatter(const Prepared& prepared, bool again);
   std::vector<PartOf> missing_contributions() const;
   net::Task<void> reduce(swarm::Phase phase);
@@ -130,6 +131,7 @@ class Round {
   void drop_contributions(Prepared& prepared);
   void assign_again();
   net::Task<void> gather();
+  net::Task<void> hash_early();
   std::vector<PeerId> reducers() const;
   bool may_challenge_results(const std::vector<PartOf>& missing) const;
   std::vector<PartOf> missing_results() const;
@@ -223,6 +225,9 @@ class Round {
   std::map<PartOf, Blob> checked_contributions_;
   std::map<std::size_t, Blob> checked_results_;
   std::size_t checks_running_ = 0;
+  // Of what `next_` was when all parts had arrived.
+  std::shared_ptr<const NextState> hashed_early_;
+  StateDigests early_digests_;
   // The end of the last agreed broadcast, the same on all honest members up to Δ: deadlines count from here,
   // never from when this member happened to be ready.
   net::TimePoint anchor_;

@@ -15,10 +15,17 @@ using swarm::AgreedBroadcast;
 using swarm::Fault;
 using swarm::Phase;
 
+// The i-th of `count` things that all members go through, each from another one on: if all sent to the same
+// member first, its line would be full and theirs idle.
+std::size_t Round::in_turn(std::size_t i, std::size_t count) const {
+  return (i + *setup_.roster.index_of(self_) + 1) % count;
+}
+
 // SCATTER: part j to its reducer; only now, after COMMIT is agreed, or a late committer could react to
 // others.
 Task<void> Round::scatter(const Prepared& prepared, bool again) {
-  for (std::size_t j = 0; j < reductions_.size(); ++j) {
+  for (std::size_t i = 0; i < reductions_.size(); ++i) {
+    const std::size_t j = in_turn(i, reductions_.size());
     const Reduction& reduction = reductions_[j];
     if ((again && !reduction.assigned_again) || prepared.parts.empty()) continue;
     const PartIndex part(static_cast<std::uint32_t>(j));
@@ -100,7 +107,8 @@ void Round::send_results(bool again) {
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     const Reduction& reduction = reductions_[j];
     if (reduction.reducer != self_ || !reduction.bytes || (again && !reduction.is_due_again())) continue;
-    for (const PeerId& member : alive_) {
+    for (std::size_t i = 0; i < alive_.size(); ++i) {
+      const PeerId& member = alive_[in_turn(i, alive_.size())];
       if (member == self_) continue;
       exchange_.send(member, key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j))),
                      reduction.bytes);
@@ -228,6 +236,21 @@ Task<void> Round::gather() {
   co_await wait_for_parts(complete, anchor_ + setup_.rules->manifest.exchange_deadline());
   co_await checks_done();
   lap("gather");
+  const bool all = std::ranges::all_of(reductions_, [](const Reduction& reduction) {
+    return reduction.hash && reduction.decoded && !reduction.malformed;
+  });
+  if (all && next_->preview() != nullptr) checks_.spawn(hash_early());
+}
+
+// The next state's digests, while coins and deviations are being agreed on: nearly always it stays what it
+// is.
+Task<void> Round::hash_early() {
+  ++checks_running_;
+  const auto next = next_;
+  early_digests_ = co_await net::offload(scheduler_, [next] { return digests_of(*next->preview()); });
+  hashed_early_ = next;
+  --checks_running_;
+  exchange_.arrived().pulse();
 }
 
 std::vector<swarm::PeerId> Round::reducers() const {
@@ -246,9 +269,8 @@ bool Round::may_challenge_results(const std::vector<PartOf>& missing) const {
 // all.
 std::vector<PartOf> Round::missing_results() const {
   std::vector<PartOf> missing;
-  const std::size_t shift = *setup_.roster.index_of(self_);
   for (std::size_t i = 0; i < reductions_.size(); ++i) {
-    const std::size_t j = (i + shift) % reductions_.size();
+    const std::size_t j = in_turn(i, reductions_.size());
     if (!reductions_[j].hash || reductions_[j].decoded) continue;
     missing.push_back({PartIndex(static_cast<std::uint32_t>(j)), reductions_[j].reducer});
     if (may_challenge_results(missing)) continue;
@@ -315,10 +337,13 @@ Task<void> Round::step(Result& result) {
     std::shared_ptr<const TrainingState> state;
     StateDigests digests;
   };
-  auto stepped = co_await net::offload(scheduler_, [next = next_, absent = std::move(absent)] {
+  co_await checks_done();
+  std::optional<StateDigests> known;
+  if (absent.empty() && hashed_early_ == next_) known = early_digests_;
+  auto stepped = co_await net::offload(scheduler_, [next = next_, absent = std::move(absent), known] {
     for (const PartRange& range : absent) next->leave_out(range);
     auto state = next->step();
-    return Stepped{state, digests_of(*state)};
+    return Stepped{state, known ? *known : digests_of(*state)};
   });
   result.state = std::move(stepped.state);
   for (std::size_t j = 0; j < reductions_.size(); ++j) {

@@ -133,7 +133,8 @@ void SimSwarm::Member::read_signed(const Bytes& header) {
 void SimSwarm::Member::on_round(const RoundReport& report) {
   if (report.kind == swarm::OutcomeKind::apply) reports[report.round.value()] = report;
   std::optional<Digest> held;
-  if (report.kind == swarm::OutcomeKind::apply && holds() == report.round.value()) {
+  if (swarm_.options_.watched && report.kind == swarm::OutcomeKind::apply &&
+      holds() == report.round.value()) {
     held = parameters_digest(participant->parameters());
   }
   swarm_.checker_.reported(index_, report, held, swarm_.scheduler_.now());
@@ -213,9 +214,11 @@ void SimSwarm::start(std::size_t i) {
   check_storage(i);
 
   if (!member.behaviour.is_honest()) checker_.set_hostile(i);
-  member.tampering = std::make_unique<TamperingHost>(
-      *member.host, member.process, member.behaviour.tamper ? member.behaviour.tamper : member.watch(),
-      member.behaviour.hear);
+  member.tampering = std::make_unique<TamperingHost>(*member.host, member.process,
+                                                     member.behaviour.tamper ? member.behaviour.tamper
+                                                     : options_.watched      ? member.watch()
+                                                                             : Tamper(),
+                                                     member.behaviour.hear);
   member.disk = std::make_unique<net::FaultyStorage>(member.storage);
   member.dht = std::make_unique<dht::Dht>(*member.tampering, dht::DhtOptions{});
   member.participant =

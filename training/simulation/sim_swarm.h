@@ -51,7 +51,8 @@ struct SwarmOptions {
   net::Duration delta = std::chrono::milliseconds(500);
   net::Duration linger = std::chrono::seconds(10);
   std::uint64_t evaluate_every = 5;  // 0: never
-  bool faulty_disks = false;         // somebody plans faults: members may end with what their disk says
+  bool watched = true;  // what members sign and hold is checked; false where their processor time is measured
+  bool faulty_disks = false;  // somebody plans faults: members may end with what their disk says
   std::uint64_t seed = 1;
 
   std::size_t members() const { return founders + joiners; }

@@ -98,7 +98,7 @@ class ListeningStream final : public net::Stream {
 
 class TamperingHost final : public net::Host {
  public:
-  // `hear` may be empty.
+  // Both functions may be empty.
   TamperingHost(net::Host& inner, net::Scheduler& scheduler, Tamper tamper, Hear hear = {})
       : Host(inner.id()),
         inner_(inner),
@@ -131,7 +131,7 @@ class TamperingHost final : public net::Host {
     const bool ours = is_ours(protocol);
     auto opened = co_await inner_.open_stream(std::move(peer), std::move(protocol));
     if (!opened) co_return fail(std::move(opened).error());
-    if (!ours) co_return std::move(*opened);
+    if (!ours || !tamper_) co_return std::move(*opened);
     co_return std::unique_ptr<net::Stream>(
         std::make_unique<TamperingStream>(std::move(*opened), scheduler_, tamper_));
   }
