@@ -13,6 +13,7 @@
 #include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
 #include "crypto/base/log.h"
+#include "net/storage/sqlite_storage.h"
 
 namespace testudo::node {
 namespace {
@@ -71,8 +72,9 @@ Result<crypto::KeyPair> DataDirectory::identity(crypto::Rng& rng) const {
     return fail(std::move(error));
   }
   if (loaded || loaded.error().code != ErrorCode::not_found) return loaded;
-  // A new key beside an old ledger would make its member a stranger to its own run.
-  if (std::filesystem::exists(file("testudo.sqlite"))) {
+  // A new key beside an old ledger, or what is left of one, would make its member a stranger to its own run.
+  const std::string ledger = file("testudo.sqlite");
+  if (std::filesystem::exists(ledger) || net::SqliteStorage::was_in_use(ledger)) {
     return fail(
         ErrorCode::not_found,
         path + " is missing, though a run was joined with it: put it back, or use another --data directory");

@@ -5,6 +5,7 @@
 
 #include "crypto/base/encoding.h"
 #include "crypto/hash.h"
+#include "net/storage/lost.h"
 
 namespace testudo::swarm {
 namespace {
@@ -126,9 +127,8 @@ Result<void> Chain::append(const Certificate& certificate) {
 Result<std::unique_ptr<Ledger>> Ledger::open(net::Storage& storage, const SignedManifest& manifest) {
   auto ledger = load(storage, manifest);
   if (!ledger && ledger.error().code == ErrorCode::corrupt) {
-    // Without it nobody knows what this member has signed: it is not to be mended by deleting it.
     Error error = std::move(ledger).error().in(storage.name());
-    error.message += "; the file is damaged: put back a copy, or use another --data directory";
+    error.message += std::string("; the file is damaged: ") + net::advice_when_lost;
     return fail(std::move(error));
   }
   return ledger;

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "crypto/base/file.h"
+#include "net/storage/lost.h"
 
 namespace testudo::net {
 
@@ -234,14 +235,18 @@ Error SqliteStorage::error(int code, const char* doing) const {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return {ErrorCode::corrupt,
-              where + sqlite3_errmsg(database_.get()) +
-                  ": the file is damaged; put back a copy, or use another --data directory"};
+              where + sqlite3_errmsg(database_.get()) + ": the file is damaged; " + advice_when_lost};
     case SQLITE_FULL:
       return {ErrorCode::io, where + sqlite3_errmsg(database_.get()) +
                                  advice_when_full(std::filesystem::path(path_).parent_path(), 0)};
     default:
       return {ErrorCode::io, where + (database_ ? sqlite3_errmsg(database_.get()) : sqlite3_errstr(code))};
   }
+}
+
+// A storage that lost everything must not pass for a new one.
+Error SqliteStorage::lost(const char* how) const {
+  return {ErrorCode::corrupt, path_ + " " + how + ", and it was in use: " + advice_when_lost};
 }
 
 Result<void> SqliteStorage::execute(const char* sql) {
@@ -273,15 +278,31 @@ Result<void> SqliteStorage::lock() {
   return fail(error(SQLITE_BUSY, "open"));
 }
 
+// That folder is made once the tables are on disk: where it lies, there was a database.
+bool SqliteStorage::was_in_use(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path + large_folder, ignored);
+}
+
 Result<std::unique_ptr<SqliteStorage>> SqliteStorage::open(const std::string& path) {
   std::unique_ptr<SqliteStorage> storage(new SqliteStorage(path));
   TRY_VOID(storage->lock());
+  const bool was_there = was_in_use(path);
+  std::error_code failure;
+  const std::uintmax_t size = std::filesystem::file_size(path, failure);
+  if (was_there && failure == std::errc::no_such_file_or_directory) return fail(storage->lost("is missing"));
+  // Not left to SQLite, which would take the log beside an empty file for another one's, and remove it.
+  if (was_there && !failure && size == 0) return fail(storage->lost("is empty"));
   sqlite3* database = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &database,
                                    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   storage->database_.reset(database);
   if (code != SQLITE_OK) return fail(storage->error(code, "open"));
   sqlite3_busy_timeout(database, reader_wait_ms);
+  if (was_there) {
+    TRY(const bool kept, storage->has_tables());
+    if (!kept) return fail(storage->lost("holds nothing any more"));
+  }
   TRY_VOID(storage->execute(
       "PRAGMA journal_mode=WAL;"
       "PRAGMA synchronous=FULL;"
@@ -296,6 +317,15 @@ Result<std::unique_ptr<SqliteStorage>> SqliteStorage::open(const std::string& pa
   TRY_VOID(storage->prepare(storage->erase_file_, "DELETE FROM files WHERE key=?1"));
   TRY_VOID(storage->open_folder());
   return storage;
+}
+
+Result<bool> SqliteStorage::has_tables() {
+  Statement tables;
+  TRY_VOID(prepare(tables, "SELECT 1 FROM sqlite_master WHERE name='entries'"));
+  Running running(tables.get());
+  const int code = running.step();
+  if (code != SQLITE_ROW && code != SQLITE_DONE) return fail(error(code, "open"));
+  return code == SQLITE_ROW;
 }
 
 Result<void> SqliteStorage::prepare_reading() {

@@ -17,9 +17,11 @@ namespace testudo::net {
 
 class SqliteStorage final : public Storage {
  public:
-  // Creates the file when there is none. `refused` when another process holds it, `corrupt` when it is not
-  // ours, `io` for what the disk says.
+  // Creates the file when there has never been one. `refused` when another process holds it, `corrupt` when
+  // it is not ours, or was there and is missing or empty, `io` for what the disk says.
   static Result<std::unique_ptr<SqliteStorage>> open(const std::string& path);
+  // Whether one was opened here before, even if its file is gone.
+  static bool was_in_use(const std::string& path);
   // As it is now, and as it stays for this reader whatever the process that holds it writes; changes nothing,
   // and nothing can be written. not_found where there is no file; else as open().
   static Result<std::unique_ptr<SqliteStorage>> open_read_only(const std::string& path);
@@ -51,6 +53,7 @@ class SqliteStorage final : public Storage {
 
   explicit SqliteStorage(std::string path) : path_(std::move(path)) {}
   Result<void> lock();
+  Result<bool> has_tables();
   Result<void> prepare_reading();
   Result<void> execute(const char* sql);
   Result<void> prepare(Statement& out, const char* sql);
@@ -59,6 +62,7 @@ class SqliteStorage final : public Storage {
   Result<std::optional<std::string>> file_of(std::string_view key);
   Result<void> open_folder();
   Error error(int code, const char* doing) const;
+  Error lost(const char* how) const;
 
   std::string path_;
   Unlock lock_;  // let go of after the database is closed

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,6 +208,49 @@ TEST_CASE("a file that is no database is corrupt, a folder that is not there is 
   std::ofstream(path) << std::string(5000, 'x');
   CHECK(SqliteStorage::open(path).error().code == ErrorCode::corrupt);
   CHECK(SqliteStorage::open(folder.path / "no" / "state.db").error().code == ErrorCode::io);
+}
+
+TEST_CASE(
+    "a file that was in use and is missing, empty or bare is no new storage; put back, it is the old one") {
+  TemporaryFolder folder;
+  const std::string path = folder.path / "state.db";
+  {
+    auto storage = SqliteStorage::open(path);
+    REQUIRE(storage.has_value());
+    REQUIRE((*storage)->put("key", to_bytes("value")).has_value());
+  }
+  const std::string copy = folder.path / "copy.db";
+  std::filesystem::copy_file(path, copy);
+  const auto refused = [&](const std::string& how) {
+    // Not by the second attempt, either.
+    for (int time = 0; time < 2; ++time) {
+      const auto opened = SqliteStorage::open(path);
+      REQUIRE_FALSE(opened.has_value());
+      CHECK(opened.error().code == ErrorCode::corrupt);
+      CHECK(opened.error().message.starts_with(path + " " + how));
+      CHECK(opened.error().message.find("put back a copy") != std::string::npos);
+      CHECK(opened.error().message.find("identity.key") != std::string::npos);
+    }
+  };
+  std::filesystem::remove(path);
+  refused("is missing");
+  std::ofstream(path).close();
+  // A log beside it: what a process that was killed left.
+  std::ofstream(path + "-wal") << "log";
+  refused("is empty");
+  CHECK(std::filesystem::exists(path + "-wal"));
+  std::filesystem::remove(path + "-wal");
+  // A database of its own, but without a table of ours: the log that had them is gone.
+  std::filesystem::remove(path);
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(path.c_str(), &database) == SQLITE_OK);
+  CHECK(sqlite3_exec(database, "CREATE TABLE x(y)", nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+  refused("holds nothing any more");
+  std::filesystem::rename(copy, path);
+  auto again = SqliteStorage::open(path);
+  REQUIRE_MESSAGE(again.has_value(), (again ? "" : again.error().message));
+  CHECK(**(*again)->get("key") == to_bytes("value"));
 }
 
 TEST_CASE("an open that failed holds nothing: once the cause is gone, the same process opens the file") {

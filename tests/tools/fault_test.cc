@@ -148,6 +148,22 @@ TEST_CASE("a damaged file in the data directory is named in one line that says w
     }
     REQUIRE(write_file(path, *whole, 0600));
   }
+  // Nor does what became of the ledger pass for a first start: such a member would forget what it signed.
+  const std::string ledger = test.path("founder") + "/testudo.sqlite";
+  const auto whole = read_file(ledger, 1 << 24);
+  REQUIRE(whole);
+  for (const bool removed : {true, false}) {
+    std::filesystem::remove(ledger);
+    if (!removed) REQUIRE(write_file(ledger, Bytes(), 0600));
+    const auto process = test.run({"join", run, "--bootstrap", address, "--data", test.path("founder"),
+                                   "--listen", "/ip4/127.0.0.1/tcp/0", "--log-level", "off"});
+    CAPTURE(process->errors());
+    CHECK(process->exit_code() == 1);
+    CHECK(std::ranges::count(process->errors(), '\n') == 1);
+    CHECK(process->errors().find(ledger + (removed ? " is missing" : " is empty")) != std::string::npos);
+    CHECK(process->errors().find("identity.key") != std::string::npos);
+  }
+  REQUIRE(write_file(ledger, *whole, 0600));
   // Known peers are a convenience: what cannot be read is left out, with a warning.
   REQUIRE(write_file(test.path("founder") + "/peers", to_bytes("rubbish\n\x01\xff\n"), 0600));
   const auto again = test.join(run, address, "founder");
