@@ -46,6 +46,29 @@ TEST_CASE("experiment: help teaches, wrong usage exits 2, and --list names cells
   const auto cells = list->events("listed");
   CHECK(cells.size() == 24);  // eight defences, three seeds
   CHECK(std::ranges::none_of(cells, [](const Event& cell) { return cell.at("finished").get<bool>(); }));
+  CHECK_FALSE(test.is_there(""));  // who only looks leaves nothing
+}
+
+TEST_CASE("experiment: a damaged cell is named with what to do; --list shows the others all the same") {
+  ExperimentTest test;
+  const std::string folder = test.path("out/cells");
+  std::filesystem::create_directories(folder);
+  const std::string file = folder + "/sign_flip.btard_1.1.jsonl";
+  for (const auto& [content, says] : {std::pair("{\"event\":", "damaged: line 1 "),
+                                      std::pair("{\"event\":\"cell\"}\n", "run with other settings"),
+                                      std::pair("", "damaged: its end is missing")}) {
+    CAPTURE(says);
+    REQUIRE(write_file(file, to_bytes(content)));
+    const auto list = test.run_experiment({"--list", "--quick"});
+    CHECK(list->exit_code() == 0);
+    const auto cells = list->events("listed");
+    REQUIRE(cells.size() == 2);
+    CHECK(cells[0].at("problem").get<std::string>().starts_with(file + ": " + says));
+    CHECK_FALSE(cells[1].contains("problem"));
+    const auto run = test.run_experiment({"--quick"});
+    CHECK(run->exit_code() == 1);
+    CHECK(run->errors().starts_with("testudo-experiment: " + file + ": " + says));
+  }
 }
 
 TEST_CASE(
@@ -57,6 +80,9 @@ TEST_CASE(
   interrupted->signal(SIGINT);
   REQUIRE(interrupted->wait_end());
   CHECK(interrupted->exit_code() == 0);
+  CHECK(interrupted->errors().find("interrupted: 0 of 2 cells finished and kept in " +
+                                   test.path("out/cells")) != std::string::npos);
+  CHECK(interrupted->errors().find("the same command goes on") != std::string::npos);
   CHECK_FALSE(test.is_there("cells/sign_flip.btard_1.1.jsonl"));
 
   const auto whole = test.run_experiment({"--quick"});

@@ -140,13 +140,16 @@ Result<CellRecord> decode_cell(const ExperimentSettings& settings, const Cell& c
   std::string line;
   bool first = true;
   bool done = false;
+  std::size_t number = 0;
+  const auto damaged = [](const std::string& how) {
+    return fail(ErrorCode::corrupt, how + "; remove the file, and the cell is run again");
+  };
   try {
-    while (std::getline(lines, line)) {
+    for (; std::getline(lines, line); ++number) {
       const Json event = Json::parse(line);
       if (std::exchange(first, false) && event != cell_line(settings, cell)) {
         return fail(ErrorCode::invalid_argument,
-                    "cell " + cell.name() +
-                        " was run with other settings; give them again, or another folder with --out");
+                    "run with other settings; give them again, or another folder with --out");
       }
       const std::string kind = event.at("event");
       if (kind == "accuracy") record.accuracy.emplace_back(event.at("round"), event.at("accuracy"));
@@ -164,10 +167,10 @@ Result<CellRecord> decode_cell(const ExperimentSettings& settings, const Cell& c
       record.voided = event.at("voided");
       record.seconds = event.at("seconds");
     }
-  } catch (const Json::exception& e) {
-    return fail(ErrorCode::corrupt, "cell " + cell.name() + ": its file is damaged: " + e.what());
+  } catch (const Json::exception&) {
+    return damaged("damaged: line " + std::to_string(number + 1) + " is not what a cell has there");
   }
-  if (!done) return fail(ErrorCode::corrupt, "cell " + cell.name() + ": its file has no end");
+  if (!done) return damaged("damaged: its end is missing");
   return record;
 }
 

@@ -118,7 +118,7 @@ Result<std::shared_ptr<training::Misconduct>> misconduct_of(
     const std::shared_ptr<training::Collusion>& collusion);
 
 std::string encode_cell(const ExperimentSettings& settings, const Cell& cell, const CellRecord& record);
-// Errors: damaged; run with other settings than these.
+// Errors, which say what to do about the file: damaged; run with other settings than these.
 Result<CellRecord> decode_cell(const ExperimentSettings& settings, const Cell& cell, std::string_view text);
 
 }  // namespace testudo::tools

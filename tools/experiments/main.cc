@@ -1,22 +1,18 @@
 // testudo-experiment: attacks against defences, cell by cell, into a folder. `tools/experiments/btard` builds
 // and runs it; never installed.
 
-#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <map>
 #include <regex>
 
-#include "crypto/base/file.h"
+#include "crypto/base/counted.h"
 #include "crypto/base/log.h"
 #include "tools/cli/checks.h"
 #include "tools/cli/program.h"
+#include "tools/experiments/cell_folder.h"
+#include "tools/experiments/interruption.h"
 #include "tools/experiments/report.h"
 #include "training/simulation/label_flip.h"
 #include "training/torch/builtin_models.h"
@@ -24,7 +20,6 @@
 namespace testudo::tools {
 namespace {
 
-constexpr std::size_t max_cell_file = std::size_t{16} << 20;
 // Measured on after every few rounds; the whole test set takes longer than the rounds between.
 constexpr std::size_t images_on_the_way = 1000;
 constexpr std::uint64_t lines_a_cell = 10;
@@ -108,60 +103,6 @@ Result<void> check_options(const Options& options) {
   return {};
 }
 
-// The files of a folder. A cell that another process computes is locked by it, until it ends however it may.
-class CellFolder {
- public:
-  static Result<CellFolder> open(const std::string& folder) {
-    std::error_code error;
-    std::filesystem::create_directories(folder + "/cells", error);
-    if (error) return fail(ErrorCode::io, "cannot make " + folder + "/cells: " + error.message());
-    return CellFolder(folder + "/cells/");
-  }
-
-  // Nothing: not run yet.
-  Result<std::optional<CellRecord>> load(const ExperimentSettings& settings, const Cell& cell) const {
-    const auto bytes = read_file(path(cell) + ".jsonl", max_cell_file);
-    if (!bytes && bytes.error().code == ErrorCode::not_found) return std::nullopt;
-    if (!bytes) return fail(bytes.error());
-    TRY(auto record,
-        decode_cell(settings, cell, {reinterpret_cast<const char*>(bytes->data()), bytes->size()}));
-    return record;
-  }
-
-  Result<void> store(const ExperimentSettings& settings, const Cell& cell, const CellRecord& record) const {
-    return write_file(path(cell) + ".jsonl", as_bytes(encode_cell(settings, cell, record)));
-  }
-
-  class Lock {
-   public:
-    explicit Lock(int file) : file_(file) {}
-    Lock(Lock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-    Lock& operator=(Lock&&) = delete;
-    ~Lock() {
-      if (file_ >= 0) ::close(file_);
-    }
-
-   private:
-    int file_;
-  };
-  // Nothing: somebody else computes it.
-  Result<std::optional<Lock>> lock(const Cell& cell) const {
-    const std::string name = path(cell) + ".lock";
-    const int file = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (file < 0) return fail(ErrorCode::io, "cannot write " + name + ": " + std::strerror(errno));
-    Lock lock(file);
-    if (flock(file, LOCK_EX | LOCK_NB) != 0) return std::nullopt;
-    return lock;
-  }
-
- private:
-  explicit CellFolder(std::string folder) : folder_(std::move(folder)) {}
-  std::string path(const Cell& cell) const {
-    return folder_ + fmt::format("{}.{}.{}", cell.attack->name, cell.defence->name, cell.seed);
-  }
-  std::string folder_;
-};
-
 Result<ExperimentModels> make_models(const std::string& name) {
   TRY(const auto data, training::load_fashion_mnist());
   const auto few = data.test->first(images_on_the_way);
@@ -192,6 +133,8 @@ class Experiment {
       : options_(options), settings_(std::move(settings)), folder_(std::move(folder)), output_(output) {}
 
   Result<void> run(const std::vector<Cell>& cells) {
+    TRY_VOID(folder_.make());
+    Interruption interruption;
     std::vector<Cell> open;
     for (const Cell& cell : cells) {
       TRY(auto record, folder_.load(settings_, cell));
@@ -202,12 +145,16 @@ class Experiment {
       }
     }
     if (open.size() < cells.size()) {
-      output_.say({{"event", "resumed"}, {"finished", cells.size() - open.size()}, {"cells", cells.size()}},
-                  fmt::format("{} of {} cells are finished", cells.size() - open.size(), cells.size()));
+      output_.say(
+          {{"event", "resumed"}, {"finished", cells.size() - open.size()}, {"cells", cells.size()}},
+          fmt::format("{} of {} finished", cells.size() - open.size(), counted(cells.size(), "cell")));
     }
     std::optional<ExperimentModels> models;
     for (; !open.empty(); open.erase(open.begin())) {
       const Cell cell = open.front();
+      interruption.expect(fmt::format(
+          "interrupted: {} of {} finished and kept in {}, {} not; the same command goes on from there",
+          cells.size() - open.size(), counted(cells.size(), "cell"), folder_.path(), cell.name()));
       TRY(const auto lock, folder_.lock(cell));
       if (!lock) continue;                              // another process has it
       TRY(auto record, folder_.load(settings_, cell));  // and may have finished it
@@ -256,10 +203,10 @@ class Experiment {
       const double left =
           seconds_left(open, static_cast<double>(round) / static_cast<double>(settings_.rounds), so_far);
       const std::string text = fmt::format(
-          "{}: round {} of {}, accuracy {}, {} banned; {} cells to go, {} left", cell.name(), round,
+          "{}: round {} of {}, accuracy {}, {} banned; {} to go, {} left", cell.name(), round,
           settings_.rounds,
           record.accuracy.empty() ? "–" : fmt::format("{:.1f} %", 100 * record.accuracy.back().second),
-          record.banned(true), open.size(), duration_text(left));
+          record.banned(true), counted(open.size(), "cell"), duration_text(left));
       output_.progress(text);
       if (round % step != 0) return;
       output_.say(
@@ -324,16 +271,24 @@ Result<void> check_quick(const Experiment& experiment) {
   return {};
 }
 
+// A file that says nothing is one cell's misfortune.
+void list(const ExperimentSettings& settings, const Cell& cell,
+          const Result<std::optional<CellRecord>>& record, Output& output) {
+  const bool finished = record && *record;
+  Json event = {{"event", "listed"}, {"cell", cell.name()}, {"finished", finished}};
+  if (!record) event["problem"] = record.error().message;
+  output.say(event, fmt::format("{:<36} {}", cell.name(),
+                                !record    ? record.error().message
+                                : finished ? result_text(settings, cell, **record)
+                                           : "–"));
+}
+
 Result<void> run_experiment(const Options& options, Output& output) {
   const ExperimentSettings settings = settings_of(options);
   const std::vector<Cell> cells = chosen_cells(options);
-  TRY(auto folder, CellFolder::open(options.out));
+  CellFolder folder(options.out);
   if (options.list) {
-    for (const Cell& cell : cells) {
-      TRY(const auto record, folder.load(settings, cell));
-      output.say({{"event", "listed"}, {"cell", cell.name()}, {"finished", record.has_value()}},
-                 fmt::format("{:<36} {}", cell.name(), record ? result_text(settings, cell, *record) : "–"));
-    }
+    for (const Cell& cell : cells) list(settings, cell, folder.load(settings, cell), output);
     return {};
   }
   // What a simulated member warns of is part of the attack.
@@ -355,8 +310,8 @@ int main(int argc, char** argv) {
       "testudo-experiment", "Attacks against defences, on Fashion-MNIST: accuracy by round.",
       R"(A cell is one attack against one defence from one seed. BTARD cells run the protocol's own code on a simulated
 network, with one validator a round; the others aggregate by a rule at a server that all trust. Cells that are
-finished are not run again: interrupt whenever you like, and give the same command to go on. A second process
-with the same --out takes other cells.
+finished are not run again: interrupt whenever you like, and give the same command to go on; only the cell that was
+being computed begins anew. A second process with the same --out takes other cells.
 
 Example:  testudo-experiment --cells '^sign_flip/' --out results
           testudo-experiment --list
@@ -375,7 +330,7 @@ Next:     OUT/index.html (plots), OUT/table.md, OUT/cells (JSON lines))");
   app.add_option("--model", options.model, "What is trained (default: resnet18_16)")
       ->check(CLI::IsMember(testudo::training::builtin_model_names()));
   app.add_flag("--quick", options.quick,
-               "A minute with a small network: 8 members, 3 hostile, sign flip; and a check");
+               "Half a minute with a small network: 8 members, 3 hostile, sign flip; and a check");
   app.add_flag("--list", options.list, "Print the cells and what came of them; run none");
   check_together(app, [&options] { return check_options(options); });
   program.set_command([&options](Output& output) { return run_experiment(options, output); });
