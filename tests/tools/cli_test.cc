@@ -45,9 +45,65 @@ std::string plant_manifest(const ProcessTest& test, const std::function<void(swa
   return run;
 }
 
+// Whether docs/events.md has a row for this event that names all of its fields.
+bool is_documented(const Event& event) {
+  std::ifstream file(TESTUDO_DOCS "/events.md");
+  const auto named = [](const std::string& row, const std::string& name) {
+    return row.find("`" + name + "`") != std::string::npos;
+  };
+  std::string same;  // of the row above, where one says "the same"
+  for (std::string row; std::getline(file, row);) {
+    if (!row.starts_with("| `")) continue;
+    if (row.find("| the same") != std::string::npos) row += same;
+    same = row;
+    if (!row.starts_with("| `" + event.at("event").get<std::string>() + "` |")) continue;
+    bool all = true;
+    for (const auto& [name, value] : event.items()) all = all && (name == "event" || named(row, name));
+    if (all) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("cli");
+
+TEST_CASE("docs/events.md has every event that the commands print, with its fields") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const std::string run = test.new_run({"--bootstrap", address, "--rounds", "2", "--start-members", "1"});
+  const std::string data = test.path("founder");
+  const auto member = test.join(run, address, "founder", {"--metrics", "127.0.0.1:0"});
+  REQUIRE(member->wait_end());
+  const auto put = test.run({"dht", "put", "a", "b", "--data", data, "--bootstrap", address, "--json"});
+  REQUIRE(put->events("stored").size() == 1);
+  const std::vector<std::vector<std::string>> commands = {
+      {"keygen", "--data", test.path("other")},
+      {"run", "new", "--data", data, "--model", "synthetic"},
+      {"dht", "get", put->events("stored")[0].at("key"), "--bootstrap", address},
+      {"dht", "find-peer", net::parse_peer_address(address)->id.to_text(), "--bootstrap", address},
+      {"ping", address, "--count", "1"},
+      {"identify", address},
+      {"ledger", "show", data},
+      {"ledger", "verify", data}};
+  std::vector<std::string> lines = node->lines;
+  lines.insert(lines.end(), member->lines.begin(), member->lines.end());
+  lines.insert(lines.end(), put->lines.begin(), put->lines.end());
+  for (auto command : commands) {
+    command.emplace_back("--json");
+    const auto process = test.run(command);
+    CAPTURE(process->errors());
+    CHECK(process->exit_code() == 0);
+    lines.insert(lines.end(), process->lines.begin(), process->lines.end());
+  }
+  CHECK(lines.size() > 15);
+  for (const std::string& line : lines) {
+    CAPTURE(line);
+    const Event event = Event::parse(line, nullptr, false);
+    REQUIRE(event.is_object());
+    CHECK(is_documented(event));
+  }
+}
 
 TEST_CASE("wrong usage exits 2, help and version exit 0") {
   ProcessTest test;
@@ -89,7 +145,16 @@ TEST_CASE("keygen prints a peer id and never overwrites an identity") {
   const auto second = test.run({"keygen", "--data", test.path("a")});
   CHECK(second->exit_code() == 1);
   CHECK(is_one_line(second->errors()));
-  CHECK(second->errors().find("identity.key") != std::string::npos);
+  CHECK(second->errors().find("identity.key is there already and was kept") != std::string::npos);
+  CHECK(second->lines == first->lines);
+  REQUIRE(write_file(test.path("other.key"), to_bytes("no key")));
+  const auto other = test.run({"keygen", "--out", test.path("other.key")});
+  CHECK(other->exit_code() == 1);
+  CHECK(other->lines.empty());
+  CHECK(is_one_line(other->errors()));
+  const auto kept = read_file(test.path("other.key"), 100);
+  REQUIRE(kept);
+  CHECK(*kept == to_bytes("no key"));
   const auto file = test.run({"keygen", "--out", test.path("b.key"), "--json"});
   REQUIRE(file->events("identity").size() == 1);
   auto key = crypto::KeyPair::load(test.path("b.key"));
@@ -334,6 +399,30 @@ TEST_CASE("a value that no run may have is wrong usage, said with the option's n
     CHECK(process->errors().find(option) != std::string::npos);
   }
   CHECK_FALSE(std::filesystem::exists(test.path("none")));
+}
+
+TEST_CASE("what counts something takes no negative number, in any command") {
+  ProcessTest test;
+  const std::string run(64, 'a');
+  const std::vector<std::vector<std::string>> commands = {
+      {"simulate", "round", "--seed", "-1"},   {"simulate", "round", "--rounds", "-1"},
+      {"simulate", "round", "--late", "-1"},   {"simulate", "dht", "--puts", "-1"},
+      {"run", "new", "--rounds", "-1"},        {"run", "new", "--parameters", "-1"},
+      {"join", run, "--evaluate-every", "-1"}, {"bench", "codec", "--repetitions", "-1"},
+      {"ledger", "show", run, "--last", "-1"}};
+  for (auto command : commands) {
+    const std::string option = command[command.size() - 2];
+    if (command.front() == "run") command.insert(command.end(), {"--data", test.path("none")});
+    const auto process = test.run(command);
+    CAPTURE(command.front() + " " + option);
+    CAPTURE(process->errors());
+    CHECK(process->exit_code() == 2);
+    CHECK(is_one_line(process->errors()));
+    CHECK(process->errors().find(option) != std::string::npos);
+    CHECK(process->errors().find("-1") != std::string::npos);
+  }
+  CHECK(test.run({"simulate", "round", "--seed", "-1"})->errors() ==
+        "testudo: --seed: \"-1\" is no whole number of 0 or more (see --help)\n");
 }
 
 TEST_CASE("a command that does not exist is named, with the nearest that does") {

@@ -51,6 +51,12 @@ TEST_CASE("a ledger is shown and verified by path and by run id, and what is not
   CHECK(shown->events("certificate")[5].at("round") == 6);
   CHECK(shown->events("certificate")[5].at("outcome") == "apply");
   CHECK(shown->events("ledger").at(0).at("rounds") == 6);
+  const auto last = test.run({"ledger", "show", test.path("a"), "--last", "2", "--json"});
+  REQUIRE(last->events("certificate").size() == 2);
+  CHECK(last->events("certificate")[0].at("round") == 5);
+  CHECK(last->events("ledger").at(0) == shown->events("ledger").at(0));
+  CHECK(test.run({"ledger", "show", test.path("a"), "--bans", "--json"})->lines.size() == 1);
+  CHECK(test.run({"ledger", "show", test.path("a"), "--last", "-2"})->exit_code() == 2);
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{run.run, "--data", test.path("a")},
         {test.path("a")},
@@ -83,6 +89,20 @@ TEST_CASE("a ledger is shown and verified by path and by run id, and what is not
     CHECK(refused->exit_code() == 1);
     CHECK(refused->errors().find(wrong.says) != std::string::npos);
   }
+}
+
+TEST_CASE("a reader of ledger show that has seen enough is a good end, and nothing is said about it") {
+  ShortRun run;
+  ProcessTest& test = run.test;
+  // A pipe whose reader is gone before anything is written.
+  const std::string pipe = test.path("pipe");
+  const auto piped =
+      test.start_command({"/bin/bash", "-c",
+                          "mkfifo " + pipe + "; exec 4<>" + pipe + " 5>" + pipe + " 4<&-; " +
+                              ProcessTest::program("testudo") + " ledger show " + test.path("a") + " >&5"});
+  REQUIRE(piped->wait_end());
+  CHECK(piped->errors().empty());
+  CHECK(piped->exit_code() == 128 + SIGPIPE);
 }
 
 TEST_CASE("a file that was cut, or has other bytes in it, never passes for another ledger") {

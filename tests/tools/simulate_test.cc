@@ -51,6 +51,13 @@ TEST_CASE("simulate: help teaches, wrong usage and options that contradict one a
   CHECK(test.run({"simulate", "round", "--seeds", "5..2"})->exit_code() == 2);
   CHECK(test.run({"simulate", "round", "--members", "3", "--founders", "4"})->exit_code() == 2);
   CHECK(test.run({"simulate", "round", "--members", "3", "--hostile", "2"})->exit_code() == 2);
+  const auto idle = test.run({"simulate", "round", "--attack", "zero"});
+  CHECK(idle->exit_code() == 2);
+  CHECK(idle->errors() ==
+        "testudo: --attack says what hostile members do, and there are none: add --hostile N (see --help)\n");
+  CHECK(test.run({"simulate", "round", "--attack", "list"})->exit_code() == 0);
+  CHECK(test.run({"simulate", "round", "--seeds", "2000000"})->errors().find("1000000 of them at most") !=
+        std::string::npos);
   const auto endless = test.run({"simulate", "dht", "--churn", "1000000"});
   CHECK(endless->exit_code() == 2);
   CHECK(endless->errors().starts_with("testudo: --churn: "));

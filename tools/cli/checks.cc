@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
 
 #include "net/metrics/metrics_server.h"
@@ -14,6 +16,14 @@ namespace {
 template <typename T>
 std::string complaint(const Result<T>& parsed) {
   return parsed ? std::string() : parsed.error().message;
+}
+
+std::string check_count(const std::string& text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc::result_out_of_range) return text + " is too large a number";
+  if (error == std::errc() && end == text.data() + text.size()) return {};
+  return "\"" + text + "\" is no whole number of 0 or more";
 }
 
 }  // namespace
@@ -30,6 +40,16 @@ std::string check_rule(const std::string& text) { return complaint(training::mak
 
 std::string check_metrics_address(const std::string& text) {
   return complaint(net::MetricsServer::check_address(text));
+}
+
+void refuse_negative_counts(CLI::App& program) {
+  for (CLI::Option* option : program.get_options()) {
+    if (!option->get_type_name().starts_with(CLI::detail::type_name<std::uint64_t>())) continue;
+    // Before the option's own checks, which see a number already.
+    option->transform(CLI::Validator([](std::string& text) { return check_count(text); }, ""));
+  }
+  for (CLI::App* command : program.get_subcommands([](CLI::App*) { return true; }))
+    refuse_negative_counts(*command);
 }
 
 CLI::Validator finite_range(double least, double greatest) {

@@ -17,6 +17,10 @@ std::string check_run_id(const std::string& text);
 std::string check_rule(const std::string& text);  // an aggregation rule
 std::string check_metrics_address(const std::string& text);
 
+// For all options of the program and its commands that count something: a negative number is no such option's
+// value. The library takes -1 for the greatest number that there is.
+void refuse_negative_counts(CLI::App& program);
+
 // A number within these bounds; CLI::Range takes nan for one.
 CLI::Validator finite_range(double least, double greatest);
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "crypto/base/log.h"
+#include "tools/cli/checks.h"
 
 namespace testudo::tools {
 namespace {
@@ -88,6 +89,8 @@ LogLevel level_of(const std::string& name) {
 
 }  // namespace
 
+void end_with_reader() { std::signal(SIGPIPE, SIG_DFL); }
+
 Program::Program(std::string name, const std::string& description, const std::string& teaching)
     : app_(description, name), name_(std::move(name)) {
   prepare_process();
@@ -128,6 +131,7 @@ int Program::complain(const std::string& message) const {
 }
 
 int Program::run(int argc, char** argv) {
+  refuse_negative_counts(app_);
   try {
     app_.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -12,6 +12,10 @@
 
 namespace testudo::tools {
 
+// For a command that only shows something: when whoever reads stdout has seen enough and goes (`| head`), the
+// process ends by SIGPIPE without a word, as others do. A node goes on instead.
+void end_with_reader();
+
 class Program {
  public:
   using Command = std::function<Result<void>(Output&)>;

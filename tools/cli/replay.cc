@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "crypto/base/counted.h"
 #include "tools/cli/output.h"
 
 namespace testudo::tools {
@@ -46,9 +47,10 @@ Result<std::vector<std::uint64_t>> chosen_seeds(const SeedOptions& options) {
   const auto first = dots == std::string::npos ? 1 : number_of(text.substr(0, dots));
   const auto last = number_of(dots == std::string::npos ? text : text.substr(dots + 2));
   if (!first || !last || *last < *first || *last - *first >= most_seeds) {
-    return fail(
-        ErrorCode::invalid_argument,
-        "\"" + text + "\" is no range of seeds: write N for the seeds 1 to N, or A..B with A not above B");
+    return fail(ErrorCode::invalid_argument,
+                "\"" + text +
+                    "\" is no range of seeds: write N for the seeds 1 to N, or A..B with A not above B; " +
+                    std::to_string(most_seeds) + " of them at most");
   }
   std::vector<std::uint64_t> seeds;
   for (std::uint64_t seed = *first; seeds.size() <= *last - *first; ++seed) seeds.push_back(seed);
@@ -86,7 +88,7 @@ void SimulationProgress::add_run(double virtual_seconds) {
 }
 
 std::string SimulationProgress::summary() const {
-  return fmt::format("{} runs, {} of virtual time in {:.1f} s: {:.1f} times real time", runs_,
+  return fmt::format("{}, {} of virtual time in {:.1f} s: {:.1f} times real time", counted(runs_, "run"),
                      duration_text(virtual_seconds_), seconds(),
                      virtual_seconds_ / std::max(seconds(), 1e-9));
 }

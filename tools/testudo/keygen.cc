@@ -15,6 +15,26 @@ struct KeygenOptions {
   std::string out;
 };
 
+void say_identity(const crypto::KeyPair& key, const std::string& path, bool was_there, Output& output) {
+  const std::string peer = key.peer_id().to_text();
+  output.say({{"event", "identity"}, {"peer", peer}, {"file", path}, {"kept", was_there}}, peer);
+}
+
+// What lies there already stays. Whose it is is what most people want who ask twice; still, nothing was made.
+Result<void> keep(const std::string& path, Output& output) {
+  constexpr const char* choice = "choose another place, or move the file away";
+  const auto key = crypto::KeyPair::load(path);
+  if (!key)
+    return fail(ErrorCode::refused, path + " is there already and was kept, and is no identity: " +
+                                        key.error().message + "; " + choice);
+  say_identity(*key, path, true, output);
+  return fail(
+      ErrorCode::refused,
+      path + " is there already and was kept: it is the identity " + key->peer_id().to_text() +
+          "; none is ever overwritten, for its peer id and all standing would be lost; for a new one " +
+          choice);
+}
+
 Result<void> keygen(const KeygenOptions& options, Output& output) {
   std::string path = options.out;
   std::optional<node::DataDirectory> directory;
@@ -27,17 +47,11 @@ Result<void> keygen(const KeygenOptions& options, Output& output) {
   std::error_code error;
   // symlink_status: a dangling link is something that lies there, too.
   const auto there = std::filesystem::symlink_status(path, error);
-  if (there.type() != std::filesystem::file_type::not_found) {
-    return fail(ErrorCode::refused,
-                path +
-                    " is there already, and an identity is never overwritten: its peer id and all "
-                    "standing would be lost; choose another place, or move the file away");
-  }
+  if (there.type() != std::filesystem::file_type::not_found) return keep(path, output);
   crypto::SystemRng rng;
   const crypto::KeyPair key = crypto::KeyPair::generate(rng);
   TRY_VOID(key.save(path));
-  const std::string peer = key.peer_id().to_text();
-  output.say({{"event", "identity"}, {"peer", peer}, {"file", path}}, peer);
+  say_identity(key, path, false, output);
   return {};
 }
 
@@ -47,7 +61,8 @@ void add_keygen(Program& program) {
   auto options = std::make_shared<KeygenOptions>();
   CLI::App* command = program.add(
       "keygen", "Make an identity and print its peer id",
-      R"(The key is written with mode 0600 and never overwritten. join, bootstrap and run new make one by themselves when the
+      R"(The key is written with mode 0600 and never overwritten: where one lies already its peer id is printed, it is kept, and
+the exit code is 1. join, bootstrap and run new make one by themselves when the
 data directory has none; keygen is for knowing the peer id beforehand, to name somebody as a founder.
 
 Example:  testudo keygen --data ~/swarm/alice

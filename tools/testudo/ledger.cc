@@ -2,13 +2,16 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <deque>
 #include <filesystem>
 #include <memory>
 
+#include "crypto/base/counted.h"
 #include "crypto/base/encoding.h"
 #include "net/storage/sqlite_storage.h"
 #include "node/addresses.h"
 #include "node/data_directory.h"
+#include "tools/cli/wrapped.h"
 #include "tools/testudo/commands.h"
 #include "training/round/ledger_audit.h"
 
@@ -21,6 +24,8 @@ using training::LedgerAudit;
 struct LedgerOptions {
   std::string what;  // run id, or a path
   std::string data = node::default_data_directory();
+  std::uint64_t last = 0;  // of show: so many rounds; 0: all
+  bool bans = false;       // of show: nothing else
 };
 
 // Nothing in here writes: a member may be running on the same directory.
@@ -82,9 +87,18 @@ Json ban_json(const training::BanAudit& ban) {
           {"evidence", ban.text}};
 }
 
-std::string ban_text(const training::BanAudit& ban) {
-  return fmt::format("banned {}: {}; {}: {}", ban.removal.peer.to_text(), name(ban.removal.fault),
-                     training::name(ban.proof), ban.text);
+// Who and for what behind what stands `before`; below that what proves it.
+std::string ban_text(const std::string& before, std::size_t indent, const training::BanAudit& ban) {
+  return fmt::format("{}banned {}: {}\n{}", before, ban.removal.peer.to_text(), name(ban.removal.fault),
+                     wrapped(fmt::format("{}: {}", training::name(ban.proof), ban.text), indent));
+}
+
+void say_bans(const std::string& run, const CertificateAudit& entry, Output& output) {
+  for (const auto& ban : entry.bans) {
+    Json event = {{"event", "ban"}, {"run", run}, {"round", entry.outcome.round.value()}};
+    event.update(ban_json(ban));
+    output.say(event, ban_text(round_name(entry.outcome.round, entry.outcome.attempt) + ": ", 2, ban));
+  }
 }
 
 Json certificate_json(const std::string& run, const CertificateAudit& entry) {
@@ -128,7 +142,7 @@ std::string certificate_text(const CertificateAudit& entry) {
     if (is_ban(removal.fault)) continue;
     text += fmt::format("\n             eliminated {}: {}", removal.peer.to_text(), name(removal.fault));
   }
-  for (const auto& ban : entry.bans) text += "\n             " + ban_text(ban);
+  for (const auto& ban : entry.bans) text += "\n" + ban_text(std::string(13, ' '), 15, ban);
   return text;
 }
 
@@ -148,10 +162,10 @@ Json summary_json(const char* event, const std::string& run, const LedgerAudit& 
 
 std::string summary_text(const LedgerAudit& audit) {
   return fmt::format(
-      "{} rounds applied, {} attempts voided; {} members; {} eliminated; banned: {} proven by their "
-      "evidence, "
-      "{} attested by measurements or what could be kept, {} without evidence here",
-      audit.rounds.value(), audit.voids, audit.members, audit.eliminations, audit.proven, audit.attested,
+      "{} applied, {} voided; {}; {} eliminated; banned: {} proven by their evidence, {} attested by "
+      "measurements or what could be kept, {} without evidence here",
+      counted(audit.rounds.value(), "round"), counted(audit.voids, "attempt"),
+      counted(audit.members, "member"), audit.eliminations, audit.proven, audit.attested,
       audit.without_evidence);
 }
 
@@ -168,15 +182,34 @@ Result<void> broken(const std::string& run, const LedgerAudit& audit, Output& ou
 }
 
 Result<void> show(const LedgerOptions& options, Output& output) {
+  end_with_reader();
   TRY(const auto ledger, open_ledger(options));
   const std::string run = to_hex(ledger.run);
+  const auto say = [&](const CertificateAudit& entry) {
+    if (options.bans) {
+      say_bans(run, entry, output);
+    } else {
+      output.say(certificate_json(run, entry), certificate_text(entry));
+    }
+  };
+  std::deque<CertificateAudit> newest;  // of the rounds that are asked for
+  const auto hold = [&](const CertificateAudit& entry) {
+    newest.push_back(entry);
+    const std::uint64_t round = entry.outcome.round.value();
+    while (round - newest.front().outcome.round.value() >= options.last) newest.pop_front();
+  };
   const LedgerAudit audit = audit_ledger(*ledger.storage, ledger.rules,
                                          [&](const CertificateAudit& entry) {
-                                           output.say(certificate_json(run, entry), certificate_text(entry));
+                                           if (options.last > 0) {
+                                             hold(entry);
+                                           } else {
+                                             say(entry);
+                                           }
                                          },
                                          {.state = false});
+  for (const CertificateAudit& entry : newest) say(entry);
   if (audit.broken) return broken(run, audit, output);
-  output.say(summary_json("ledger", run, audit), "run " + run + "\n" + summary_text(audit));
+  output.say(summary_json("ledger", run, audit), "run " + run + "\n" + wrapped(summary_text(audit), 0));
   return {};
 }
 
@@ -185,6 +218,7 @@ Result<void> show(const LedgerOptions& options, Output& output) {
 constexpr int looks = 3;
 
 Result<void> verify(const LedgerOptions& options, Output& output) {
+  end_with_reader();
   TRY(auto ledger, open_ledger(options));
   const std::string run = to_hex(ledger.run);
   LedgerAudit audit;
@@ -203,32 +237,28 @@ Result<void> verify(const LedgerOptions& options, Output& output) {
     TRY(ledger, open_ledger(options));
   }
   output.progress("");
-  for (const CertificateAudit& entry : with_bans) {
-    for (const auto& ban : entry.bans) {
-      Json event = {{"event", "ban"}, {"run", run}, {"round", entry.outcome.round.value()}};
-      event.update(ban_json(ban));
-      output.say(event, round_name(entry.outcome.round, entry.outcome.attempt) + ": " + ban_text(ban));
-    }
-  }
+  for (const CertificateAudit& entry : with_bans) say_bans(run, entry, output);
   if (audit.broken) return broken(run, audit, output);
   if (!sound) {
     Json event = summary_json("broken", run, audit);
     event["cause"] = sound.error().message;
     output.say(event, "");
-    return fail(ErrorCode::corrupt, fmt::format("all {} rounds hold, but not all of the file can be read: {}",
-                                                audit.rounds.value(), sound.error().message));
+    return fail(ErrorCode::corrupt,
+                fmt::format("the ledger holds, {}, but not all of the file can be read: {}",
+                            counted(audit.rounds.value(), "round"), sound.error().message));
   }
   Json event = summary_json("verified", run, audit);
   event["state"] = audit.state_on_disk ? "whole" : "not on this disk";
-  output.say(event, "run " + run + " verified: " + summary_text(audit) + "; the state is " +
-                        (audit.state_on_disk ? "the certified one" : "not on this disk"));
+  const std::string state = audit.state_on_disk ? "the certified one" : "not on this disk";
+  output.say(event,
+             "run " + run + " verified:\n" + wrapped(summary_text(audit) + "; the state is " + state, 0));
   return {};
 }
 
-void add_ledger_command(Program& program, CLI::App* group, const std::string& command_name,
-                        const std::string& description, const std::string& teaching,
-                        Result<void> (*run)(const LedgerOptions&, Output&)) {
-  auto options = std::make_shared<LedgerOptions>();
+CLI::App* add_ledger_command(Program& program, CLI::App* group, const std::string& command_name,
+                             const std::string& description, const std::string& teaching,
+                             Result<void> (*run)(const LedgerOptions&, Output&),
+                             const std::shared_ptr<LedgerOptions>& options) {
   CLI::App* command = program.add(
       command_name, description, teaching, [options, run](Output& output) { return run(*options, output); },
       group);
@@ -236,6 +266,7 @@ void add_ledger_command(Program& program, CLI::App* group, const std::string& co
       ->required()
       ->type_name("RUN|PATH");
   command->add_option("--data", options->data, "Data directory, for a run id")->capture_default_str();
+  return command;
 }
 
 }  // namespace
@@ -243,14 +274,19 @@ void add_ledger_command(Program& program, CLI::App* group, const std::string& co
 void add_ledger(Program& program) {
   CLI::App* group = program.add_group("ledger", "Show and verify what a run's members agreed on, offline",
                                       "Next: testudo ledger show --help, testudo ledger verify --help");
-  add_ledger_command(
+  const auto options = std::make_shared<LedgerOptions>();
+  CLI::App* command = add_ledger_command(
       program, group, "show", "Show the rounds of a run, and who was banned for what",
       R"(A line a round: whether it was applied, the members and samples, who lost its seat or was banned and what proves it;
-last a summary. Reads only: the member of that directory may be running.
+last a summary of the whole run. Reads only: the member of that directory may be running.
 
 Example:  testudo ledger show /tmp/a
+          testudo ledger show /tmp/a --last 20
+          testudo ledger show /tmp/a --bans
 Next:     testudo ledger verify /tmp/a)",
-      show);
+      show, options);
+  command->add_option("--last", options->last, "Only the last so many rounds; 0: all")->capture_default_str();
+  command->add_flag("--bans", options->bans, "Only who was banned, and what proves it");
   add_ledger_command(
       program, group, "verify", "Verify a run's ledger, offline",
       R"(Checks, with no network and nobody's word: that certificates follow on one another from the founders on, each
@@ -260,7 +296,7 @@ not hold, names the first round and the cause, and exits 1. Reads only: the memb
 
 Example:  testudo ledger verify /tmp/a
           testudo ledger verify RUN --data /tmp/a --json | tail -1)",
-      verify);
+      verify, std::make_shared<LedgerOptions>());
 }
 
 }  // namespace testudo::tools

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "crypto/base/counted.h"
 #include "crypto/base/log.h"
 #include "dht/simulation/dht_simulation.h"
 #include "tools/cli/checks.h"
@@ -76,10 +77,9 @@ void say_report(std::uint64_t seed, const dht::DhtSimulationReport& report, Outp
   const double p99 = training::quantile(report.get_seconds, 0.99);
   const double virtual_seconds = net::seconds(report.virtual_time);
   std::string text = fmt::format(
-      "seed {}: {} nodes joined in {}, {} puts stored, {} of {} gets found the newest value, p50 {:.2f} s "
-      "p99 {:.2f} s",
-      seed, report.joined, duration_text(net::seconds(report.joining_time)), report.stored, report.newest,
-      report.attempted, p50, p99);
+      "seed {}: {} joined in {}, {} stored, {} of {} found the newest value, p50 {:.2f} s p99 {:.2f} s", seed,
+      counted(report.joined, "node"), duration_text(net::seconds(report.joining_time)),
+      counted(report.stored, "put"), report.newest, counted(report.attempted, "get"), p50, p99);
   if (report.lookups > 0) {
     text += fmt::format("\n        {:.2f} % of the nearest found, {:.2f} hops a lookup (full tables: {:.2f})",
                         100 * report.nearest, report.hops, report.full_table_hops);
@@ -123,6 +123,7 @@ std::uint64_t peak_memory() {
 }
 
 Result<void> simulate_networks(const DhtArguments& arguments, const CLI::App& command, Output& output) {
+  end_with_reader();
   TRY(const auto seeds, chosen_seeds(arguments.seeds));
   std::optional<log::Sink> errors_only;
   if (command.get_parent()->get_parent()->count("--log-level") == 0) errors_only.emplace(LogLevel::error);
@@ -162,9 +163,8 @@ Result<void> simulate_networks(const DhtArguments& arguments, const CLI::App& co
   progress.say(fmt::format("{}; at most {} of memory, {} a node", progress.summary(),
                            bytes_text(peak_memory()), bytes_text(a_node)));
   if (failed == 0) return {};
-  return fail(ErrorCode::internal,
-              fmt::format("a property failed in {} of {} runs; repeat the first with: {}", failed,
-                          seeds.size(), replay));
+  return fail(ErrorCode::internal, fmt::format("a property failed in {} of {}; repeat the first with: {}",
+                                               failed, counted(seeds.size(), "run"), replay));
 }
 
 }  // namespace

@@ -7,8 +7,10 @@
 #include <optional>
 #include <sstream>
 
+#include "crypto/base/counted.h"
 #include "crypto/base/encoding.h"
 #include "crypto/base/log.h"
+#include "swarm/manifest.h"
 #include "tools/cli/checks.h"
 #include "tools/cli/events.h"
 #include "tools/cli/replay.h"
@@ -32,7 +34,7 @@ struct RoundArguments {
   std::uint64_t rounds = 20;
   std::size_t parameters = 1000;
   std::string rule = "centered_clip";
-  double tau = 5;
+  double tau = swarm::Manifest().tau;
   std::string codec = "int8";
   double latency = 20;
   double jitter = 2;
@@ -79,7 +81,16 @@ std::string check_attacks(const std::string& names) {
   return {};
 }
 
-Result<void> check_members(const RoundArguments& arguments) {
+// What the options say together. A --hostile 0 that is spelled out, as in replay lines, is meant.
+Result<void> check_arguments(const RoundArguments& arguments, const CLI::App& command) {
+  if (command.count("--hostile") == 0 && arguments.attack != list_attacks) {
+    for (const char* option : {"--attack", "--attack-from", "--attack-every"}) {
+      if (command.count(option) == 0) continue;
+      return fail(
+          ErrorCode::invalid_argument,
+          fmt::format("{} says what hostile members do, and there are none: add --hostile N", option));
+    }
+  }
   if (arguments.founders > arguments.members) {
     return fail(ErrorCode::invalid_argument, "--founders is more than --members");
   }
@@ -90,8 +101,8 @@ Result<void> check_members(const RoundArguments& arguments) {
   }
   if (arguments.hostile > 0 && arguments.attack_from > arguments.rounds) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("--attack-from {} is after the last of {} rounds: nobody would attack",
-                            arguments.attack_from, arguments.rounds));
+                fmt::format("--attack-from {} is after the last of {}: nobody would attack",
+                            arguments.attack_from, counted(arguments.rounds, "round")));
   }
   const std::size_t honest = arguments.members - std::min(arguments.members, arguments.hostile);
   if (2 * std::min(honest, arguments.founders) <= arguments.founders) {
@@ -234,6 +245,7 @@ void say_report(const RoundArguments& arguments, std::uint64_t seed, const Round
 }
 
 Result<void> simulate_rounds(const RoundArguments& arguments, const CLI::App& command, Output& output) {
+  end_with_reader();
   if (arguments.attack == list_attacks) {
     for (const auto& attack : training::attack_names()) {
       output.say({{"event", "attack"}, {"name", attack.name}, {"what", attack.what}},
@@ -277,9 +289,8 @@ Result<void> simulate_rounds(const RoundArguments& arguments, const CLI::App& co
   }
   progress.say(progress.summary());
   if (failed == 0) return {};
-  return fail(ErrorCode::internal,
-              fmt::format("a property failed in {} of {} runs; repeat the first with: {}", failed,
-                          seeds.size(), replay));
+  return fail(ErrorCode::internal, fmt::format("a property failed in {} of {}; repeat the first with: {}",
+                                               failed, counted(seeds.size(), "run"), replay));
 }
 
 }  // namespace
@@ -348,7 +359,7 @@ Next:     the replay line of a seed that failed, with --trace)",
       ->check(finite_range(0.01, 0.499));
   option("--within", a.within, "Virtual seconds in which it must end; 0: what the worst rounds take")
       ->check(finite_range(0.0, 1e9));
-  check_together(*command, [arguments] { return check_members(*arguments); });
+  check_together(*command, [arguments, command] { return check_arguments(*arguments, *command); });
   command->add_flag("--trace", a.trace, "Print every event of every member");
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "crypto/base/counted.h"
 #include "crypto/merkle.h"
 #include "swarm/sync.h"
 #include "training/checks/validation.h"
@@ -585,7 +586,7 @@ class Case {
     if (verdict != (of_target ? Verdict::wrong_contribution : Verdict::false_accusation))
       return refuse("the signed measurements decide something else");
     return attested(
-        std::to_string(measures.size()) + " members signed how far the contribution to round " +
+        counted(measures.size(), "member") + " signed how far the contribution to round " +
         std::to_string(context_.earlier[0].round.value()) + " is from what they compute, a quorum " +
         (of_target ? "beyond the tolerance" : "within it, whatever the validator said") +
         "; that they measured rightly rests on them: to measure again takes the model, its data and the " +
