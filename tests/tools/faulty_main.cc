@@ -77,7 +77,9 @@ int main(int argc, char** argv) {
       if (die_after > 0) faulty->plan(die_after, net::FaultyStorage::Fault::death_after);
       return faulty;
     };
-    hooks.wrap_model = [&](std::shared_ptr<training::Model> quick) -> std::shared_ptr<training::Model> {
+    hooks.wrap_model =
+        [&](const swarm::Manifest&,
+            std::shared_ptr<training::Model> quick) -> Result<std::shared_ptr<training::Model>> {
       if (compute_ms == 0) return quick;
       return std::make_shared<SlowModel>(std::move(quick), std::chrono::milliseconds(compute_ms));
     };

@@ -164,7 +164,8 @@ TEST_CASE("a run whose last round is past ends at once when joined again") {
 // them founders: rounds take milliseconds here, and whoever asked for a seat might get it after the last one.
 std::vector<std::unique_ptr<Process>> start_attacked(ProcessTest& test, const std::string& address,
                                                      const std::string& kind, const std::string& from_round,
-                                                     std::vector<std::string> options) {
+                                                     std::vector<std::string> options,
+                                                     const std::string& attack = "sign_flip") {
   const std::vector<std::string> names = {"a-" + kind, "b-" + kind, "c-" + kind, "hostile-" + kind};
   options.insert(options.end(),
                  {"--bootstrap", address, "--data", test.path(names[0]), "--start-members", "4"});
@@ -177,7 +178,7 @@ std::vector<std::unique_ptr<Process>> start_attacked(ProcessTest& test, const st
   members.push_back(test.start_program(
       "testudo-hostile",
       {run, "--bootstrap", address, "--data", test.path(names[3]), "--listen", "/ip4/127.0.0.1/tcp/0",
-       "--json", "--attack", "sign_flip", "--scale", "1000", "--from-round", from_round}));
+       "--json", "--attack", attack, "--scale", "1000", "--from-round", from_round}));
   return members;
 }
 
@@ -211,12 +212,32 @@ TEST_CASE("who sends poisoned gradients is banned by all, and told so; the other
     const auto shown = test.run({"ledger", "show", directory, "--json"});
     CHECK(shown->events("certificate").size() >= 120);
     CHECK(shown->events("ledger").at(0).at("banned") == 1);
+    const auto only = test.run({"ledger", "show", directory, "--bans", "--json"});
+    CHECK(only->events("certificate").empty());
+    CHECK(only->events("ban") == bans);
+    const auto text = test.run({"ledger", "show", directory});
+    for (const std::string& line : text->lines) {
+      CAPTURE(line);
+      CHECK(line.size() <= 100);  // as a terminal shows it
+    }
   }
   Process& hostile = *members[3];
   CAPTURE(hostile.errors());
   REQUIRE(hostile.wait_end());
   CHECK(hostile.exit_code() == 1);
   CHECK(hostile.errors().find("banned from the run: round") != std::string::npos);
+}
+
+TEST_CASE("who learns from wrong labels is banned as well") {
+  ProcessTest test;
+  const auto [node, address] = test.bootstrap();
+  const auto members = start_attacked(test, address, "labels", "3", {"--rounds", "1000000"}, "label_flip");
+  Process& honest = *members[0];
+  CAPTURE(honest.errors());
+  REQUIRE(honest.wait([&] { return !honest.events("banned").empty(); }));
+  CHECK(honest.events("banned")[0].at("reason") == "wrong contribution");
+  REQUIRE(members[3]->wait_end());
+  CHECK(members[3]->errors().find("banned from the run: round") != std::string::npos);
 }
 
 TEST_CASE("centered_clip bounds an attack that ruins the mean") {

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "crypto/base/counted.h"
 #include "crypto/base/encoding.h"
 #include "crypto/base/log.h"
 #include "net/async/task_group.h"
@@ -35,7 +36,7 @@ void say_done(const node::Trained& trained, const std::string& run, const RunEve
        {"accuracy", evaluation ? number(evaluation->accuracy) : Json(nullptr)},
        {"evaluation_loss", evaluation ? number(evaluation->loss) : Json(nullptr)},
        {"model", path}},
-      fmt::format("done after {} rounds{}; the model is {}", rounds,
+      fmt::format("done after {}{}; the model is {}", counted(rounds, "round"),
                   evaluation ? fmt::format(", accuracy {:.1f} %", evaluation->accuracy * 100) : std::string(),
                   path));
 }
@@ -113,9 +114,12 @@ Result<void> join(const JoinOptions& options, const JoinHooks& hooks, Output& ou
   net::LibuvScheduler scheduler;
   node::Node node(scheduler, std::move(key),
                   options.client ? node::Node::Role::client : node::Node::Role::server);
-  const node::ModelSource source = [wrap = hooks.wrap_model](const swarm::Manifest& manifest) {
-    auto models = make_models(manifest);
-    if (models && wrap) models->model = wrap(std::move(models->model));
+  const node::ModelSource source =
+      [wrap = hooks.wrap_model](const swarm::Manifest& manifest) -> Result<node::Models> {
+    TRY(auto models, make_models(manifest));
+    if (wrap) {
+      TRY(models.model, wrap(manifest, std::move(models.model)));
+    }
     return models;
   };
   RunEvents events(output, scheduler, plan.run, hooks.on_round_started, hooks.on_phase_ended);

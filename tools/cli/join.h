@@ -28,7 +28,9 @@ struct JoinOptions {
 // What a program may put between the member and its model, or its disk; and when it hears of the round. For
 // tests and demonstrations.
 struct JoinHooks {
-  std::function<std::shared_ptr<training::Model>(std::shared_ptr<training::Model>)> wrap_model;
+  std::function<Result<std::shared_ptr<training::Model>>(const swarm::Manifest&,
+                                                         std::shared_ptr<training::Model>)>
+      wrap_model;
   std::function<std::unique_ptr<net::Storage>(net::Storage&)> wrap_storage;
   std::function<void(swarm::RoundNumber)> on_round_started;  // before the round's contribution is computed
   std::function<void(const std::string& phase)> on_phase_ended;

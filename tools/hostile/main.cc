@@ -3,6 +3,7 @@
 // the honest gradients it computes from their public batches, and takes all others for honest.
 
 #include "tools/cli/join.h"
+#include "tools/hostile/flipped_model.h"
 #include "training/simulation/gradient_attack.h"
 
 int main(int argc, char** argv) {
@@ -15,7 +16,6 @@ int main(int argc, char** argv) {
   std::vector<std::string> kinds;
   std::string what;
   for (const auto& kind : training::gradient_attack_names()) {
-    if (kind.name == "label_flip") continue;  // it needs the data of the model: for experiments
     kinds.emplace_back(kind.name);
     what += (what.empty() ? "" : "; ") + kinds.back() + ": " + std::string(kind.what);
   }
@@ -32,8 +32,19 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   program.set_command([&](Output& output) -> Result<void> {
+    const auto flipped = std::make_shared<FlippedModel>();
+    attack.flipped = flipped;
     TRY(const auto misconduct, training::make_gradient_attack(attack));
     JoinHooks hooks;
+    hooks.wrap_model =
+        [flips = attack.kind == "label_flip", flipped](
+            const swarm::Manifest& manifest,
+            std::shared_ptr<training::Model> honest) -> Result<std::shared_ptr<training::Model>> {
+      if (flips) {
+        TRY_VOID(flipped->use(manifest));
+      }
+      return honest;
+    };
     hooks.misconduct = misconduct.get();
     return join(options, hooks, output);
   });
