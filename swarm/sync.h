@@ -69,10 +69,14 @@ net::Task<Result<std::vector<Certificate>>> fetch_certificates(net::Host& host, 
 // has none. Errors name the donor.
 net::Task<Result<Evidence>> fetch_evidence(net::Host& host, PeerId donor, RunId run, std::uint64_t height,
                                            Digest name);
-// Verified appends to `ledger` until it is level with the donor. Gives the number of certificates appended.
-// What was appended before an error stays: it was verified. Errors name the donor. The ledger outlives the
-// task.
-net::Task<Result<std::uint64_t>> catch_up(net::Host& host, PeerId donor, RunId run, Ledger& ledger);
+// Replies that one donor gives in a row, some thousand certificates: then the caller may choose another, so
+// that nobody, however long its ledger is, has a newcomer to itself.
+inline constexpr std::size_t replies_in_a_row = 64;
+// Verified appends to `ledger` until it is level with the donor, or the donor has given so many replies.
+// Gives the number of certificates appended. What was appended before an error stays: it was verified. Errors
+// name the donor. The ledger outlives the task.
+net::Task<Result<std::uint64_t>> catch_up(net::Host& host, PeerId donor, RunId run, Ledger& ledger,
+                                          std::size_t replies = replies_in_a_row);
 // The state with `root`, chunks spread over all donors that have it. A donor that lacks it, sends a wrong
 // chunk or takes longer than ten seconds for one is dropped; the rest go on. Errors name what each donor did
 // wrong.

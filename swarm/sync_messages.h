@@ -1,5 +1,5 @@
 // The messages of `/testudo/sync/1.0.0` and their bounds: internal to sync.cc, state_download.cc and
-// step_download.cc. Values; any thread.
+// step_download.cc, and to simulated members that answer wrongly. Values; any thread.
 #pragma once
 
 #include <string>

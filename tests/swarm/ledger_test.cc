@@ -217,19 +217,9 @@ namespace {
 
 // Two founders ban the third for a message that it signed.
 struct BanFixture : Fixture {
-  Evidence evidence_in(const Chain& chain) const {
-    Evidence evidence;
-    evidence.offender = keys[2].peer_id();
-    evidence.fault = Fault::malformed;
-    evidence.messages.push_back(PhaseMessage::sign(
-        run, {chain.next_round(), chain.next_attempt(), Phase::reduce}, Bytes{0xc1}, keys[2]));
-    evidence.name = evidence.messages[0].digest(run);
-    return evidence;
-  }
+  Evidence evidence_in(const Chain& chain) const { return evidence_against(keys[2], chain, run); }
   Certificate ban(const Chain& chain, const Evidence& evidence) const {
-    Outcome outcome = next_outcome(chain, run);
-    outcome.removed.push_back({evidence.offender, evidence.fault, evidence.name});
-    return certify(std::move(outcome), {&keys[0], &keys[1]});
+    return ban_on(evidence, chain, run, {&keys[0], &keys[1]});
   }
 };
 

@@ -64,7 +64,13 @@ struct Swarm {
   net::TaskGroup tasks{scheduler};
 
   Node& add_node(net::SimHostOptions options = {}) {
-    Node& node = nodes.emplace_back(Node{network.add_host(options)});
+    return introduce(nodes.emplace_back(Node{network.add_host(options)}));
+  }
+  // With the name of a member.
+  Node& add_member(const KeyPair& key) {
+    return introduce(nodes.emplace_back(Node{network.add_host({}, key.clone())}));
+  }
+  Node& introduce(Node& node) {
     node.ledger = *Ledger::open(*node.storage, manifest);
     for (Node& other : nodes) {
       if (&other == &node) continue;
@@ -307,6 +313,91 @@ TEST_CASE_FIXTURE(Swarm,
   CHECK(mentions(result.error(), nodes[0].host.id()));
   CHECK(result.error().message.find("no quorum") != std::string::npos);
   CHECK(nodes[1].ledger->chain().height() == 70);
+}
+
+namespace {
+
+// One question after another, for as long as the task lives.
+net::Task<void> ask_for_evidence(net::Host& host, PeerId donor, RunId run, Digest name, net::Duration pause,
+                                 std::size_t& got) {
+  while (true) {
+    const auto evidence = co_await fetch_evidence(host, donor, run, 1, name);
+    if (evidence) ++got;
+    co_await net::sleep_for(host.scheduler(), pause);
+  }
+}
+
+net::Task<void> ask_for_certificates(net::Host& host, PeerId donor, RunId run, std::size_t& got) {
+  const sync::Request request{.kind = static_cast<std::uint8_t>(sync::Kind::certificates), .run = run};
+  while (true) {
+    const auto reply = co_await sync::ask<sync::CertificatesReply>(host, donor, request, 1 << 20);
+    if (!reply) co_return;
+    got += reply->certificates.size();
+  }
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Swarm, "a donor gives so many replies in a row, then another one may go on") {
+  for (int i = 0; i < 3; ++i) add_node();
+  for (std::size_t i = 0; i < 2; ++i) {
+    serve(nodes[i]);
+    extend(nodes[i], 300, keys);
+  }
+  Ledger& ledger = *nodes[2].ledger;
+  const auto first = wait(catch_up(nodes[2].host, nodes[0].host.id(), run, ledger, 2));
+  REQUIRE(first.has_value());
+  CHECK(*first == 2 * sync::certificates_per_reply);
+  const auto rest = wait(catch_up(nodes[2].host, nodes[1].host.id(), run, ledger));
+  REQUIRE_MESSAGE(rest.has_value(), (rest ? "" : rest.error().message));
+  CHECK(ledger.chain().height() == 300);
+}
+
+TEST_CASE_FIXTURE(Swarm,
+                  "whoever asks for the ledger again and again gets it at a pace, a newcomer at once") {
+  add_node();
+  add_node();
+  add_node();
+  serve(nodes[0]);
+  extend(nodes[0], 64, keys);
+  const PeerId donor = nodes[0].host.id();
+  std::size_t got = 0;
+  for (int i = 0; i < 16; ++i) tasks.spawn(ask_for_certificates(nodes[1].host, donor, run, got));
+  scheduler.run_for(net::Duration(20s));
+  // Four seconds of the rate at once, and what waits when it is looked at.
+  const std::uint64_t pace = sync::requests_per_second;
+  CHECK(got <= (20 + 4 + 1) * pace);
+  CHECK(got > 10 * pace);
+  const net::TimePoint before = scheduler.now();
+  REQUIRE(wait(catch_up(nodes[2].host, donor, run, *nodes[2].ledger)).has_value());
+  CHECK(nodes[2].ledger->chain().height() == 64);
+  CHECK(scheduler.now() - before < 1s);
+}
+
+TEST_CASE_FIXTURE(Swarm, "strangers get evidence at a pace of theirs, and members do not wait for them") {
+  add_node();
+  add_member(keys[0]);
+  for (int i = 0; i < 3; ++i) add_node();
+  serve(nodes[0]);
+  extend(nodes[0], 1, keys);
+  const Chain& chain = nodes[0].ledger->chain();
+  const Evidence evidence = evidence_against(keys[2], chain, run);
+  const Certificate ban = ban_on(evidence, chain, run, {&keys[0], &keys[1]});
+  REQUIRE(nodes[0].ledger->append(ban, {}, {evidence}).has_value());
+
+  const PeerId donor = nodes[0].host.id();
+  std::size_t strangers = 0;
+  std::size_t member = 0;
+  for (std::size_t i = 2; i < 5; ++i) {
+    tasks.spawn(ask_for_evidence(nodes[i].host, donor, run, evidence.name, 1ms, strangers));
+  }
+  tasks.spawn(
+      ask_for_evidence(nodes[1].host, donor, run, evidence.name, 2 * sync::evidence_interval, member));
+  scheduler.run_for(net::Duration(20s));
+  const auto paced = static_cast<std::size_t>(20s / sync::evidence_interval_of_strangers);
+  CHECK(strangers <= paced + 1);
+  CHECK(strangers >= paced / 2);
+  CHECK(member >= 35);  // each time that it asked
 }
 
 TEST_CASE_FIXTURE(Swarm, "another run's member says so, and garbage gets no answer") {

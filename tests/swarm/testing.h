@@ -95,4 +95,24 @@ inline swarm::Certificate certify(swarm::Outcome outcome, const std::vector<KeyP
   return certify(std::move(outcome), signers);
 }
 
+// A message in the next round that no rule allows, as evidence against who signed it.
+inline swarm::Evidence evidence_against(const KeyPair& offender, const swarm::Chain& chain,
+                                        const swarm::RunId& run) {
+  swarm::Evidence evidence;
+  evidence.offender = offender.peer_id();
+  evidence.fault = swarm::Fault::malformed;
+  evidence.messages.push_back(swarm::PhaseMessage::sign(
+      run, {chain.next_round(), chain.next_attempt(), swarm::Phase::reduce}, Bytes{0xc1}, offender));
+  evidence.name = evidence.messages[0].digest(run);
+  return evidence;
+}
+
+// The next certificate, with that ban.
+inline swarm::Certificate ban_on(const swarm::Evidence& evidence, const swarm::Chain& chain,
+                                 const swarm::RunId& run, const std::vector<const KeyPair*>& signers) {
+  swarm::Outcome outcome = next_outcome(chain, run);
+  outcome.removed.push_back({evidence.offender, evidence.fault, evidence.name});
+  return certify(std::move(outcome), signers);
+}
+
 }  // namespace testudo::testing

@@ -303,6 +303,9 @@ TEST_CASE("whatever is changed in a stored ledger is found, with the first round
     if (!std::set<std::string>{"run", "entered", "vote", "ledger", "evidence", "state", "step"}.contains(
             table))
       continue;
+    // What leads to a state that lies there whole is for others, who check it.
+    const bool for_others = table == "step" && copy.get("state" + key.substr(table.size()))->has_value();
+    if (for_others) continue;
     tables.insert(table);
     CAPTURE(key);
     for (const std::size_t at : {std::size_t{0}, value.size() / 2, value.size() - 1}) {

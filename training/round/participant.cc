@@ -43,6 +43,7 @@ Result<void> Participant::Impl::open() {
   if (chain().state_root() == Digest{}) {
     TRY(auto initial, initial_state(*rules_, model_->initial_parameters(manifest().seed)));
     state_ = std::make_shared<const TrainingState>(std::move(initial));
+    states_.remember(StateStore::initial, state_);
   } else {
     load_state(chain().state_root());
   }
@@ -368,6 +369,7 @@ void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
     if (is_ban(removal.fault)) broadcaster_->drop_evidence(removal.peer);
     if (removal.peer == self_) {
       level_ = false;
+      lost_for_its_line_ = removal.fault == swarm::Fault::absent && step_time_ > longest_step();
       log::warn("this member lost its seat in round {}: {}", outcome.round.value(), name(removal.fault));
     } else if (!is_ban(removal.fault)) {
       control_->forget(removal.peer);

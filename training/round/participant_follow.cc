@@ -15,11 +15,23 @@ constexpr std::size_t evidence_tries = 8;
 // A long ledger comes in turns of so long; a donor that sends less in one is not asked again for a while.
 constexpr net::Duration patience_for_a_ledger = 15s;
 constexpr std::uint64_t certificates_due = 64;
+// The few of who is hardly behind come sooner, from whoever is any good.
+constexpr net::Duration patience_for_a_few = 3s;
 }  // namespace
 
+void Participant::Impl::distrust(const PeerId& liar) {
+  Distrust& entry = distrusted_[liar];
+  entry.time = std::clamp(2 * entry.time, distrust_time, longest_distrust);
+  entry.until = scheduler_.now() + entry.time;
+}
+
+bool Participant::Impl::is_distrusted(const PeerId& peer) const {
+  const auto found = distrusted_.find(peer);
+  return found != distrusted_.end() && scheduler_.now() < found->second.until;
+}
+
 void Participant::Impl::claim_ahead(const PeerId& from, std::uint64_t height) {
-  const auto distrusted = distrusted_.find(from);
-  if (distrusted != distrusted_.end() && scheduler_.now() < distrusted->second) return;
+  if (is_distrusted(from)) return;
   // A member's word comes first; a stranger's is of interest to who has nothing to lose by asking.
   const bool better =
       !ahead_ || (chain().roster().contains(from) && !chain().roster().contains(ahead_->from));
@@ -29,7 +41,7 @@ void Participant::Impl::claim_ahead(const PeerId& from, std::uint64_t height) {
 // What is still claimed: the ledger may have come as far meanwhile.
 std::optional<Participant::Impl::Claim> Participant::Impl::take_claim() {
   auto claim = std::exchange(ahead_, std::nullopt);
-  if (claim && claim->height <= chain().height()) return std::nullopt;
+  if (claim && (claim->height <= chain().height() || is_distrusted(claim->from))) return std::nullopt;
   return claim;
 }
 
@@ -46,19 +58,26 @@ Task<void> Participant::Impl::ask_for_certificate(Claim claim) {
   const std::uint64_t height = chain().height();
   auto fetched = co_await swarm::fetch_certificates(host_, claim.from, run_, height);
   asking_ = false;
-  if (fetched && !fetched->empty()) {
-    const std::uint64_t shown = height + fetched->size();
-    receive_certificate(claim.from, std::move(fetched->front()));
-    if (fetched->size() > 1) claim_ahead(claim.from, shown);  // the rest at once, when the attempt has ended
-  } else {
+  if (!fetched || fetched->empty()) {
     distrust(claim.from);
+    co_return;
   }
+  const std::uint64_t shown = height + fetched->size();
+  receive_certificate(claim.from, std::move(fetched->front()));
+  // Certificates that continue nothing are claims again: nobody sends megabytes of them in a loop.
+  if (chain().height() == height && !certificate_) {
+    distrust(claim.from);
+    co_return;
+  }
+  distrusted_.erase(claim.from);
+  if (fetched->size() > 1) claim_ahead(claim.from, shown);  // the rest at once, when the attempt has ended
 }
 
 Task<void> Participant::Impl::follow(Claim claim) {
   const std::uint64_t height = chain().height();
   const Digest root_before = chain().state_root();
   const bool seated_before = seated();
+  const net::TimePoint begun = scheduler_.now();
   // Whoever gives a certificate now and then must not keep this member from asking others: the next claim
   // goes on where this one ended.
   auto appended =
@@ -66,7 +85,12 @@ Task<void> Participant::Impl::follow(Claim claim) {
                                  swarm::catch_up(host_, claim.from, run_, *ledger_), "to send the ledger");
   if (!appended) log::warn("ledger from {}: {}", claim.from.to_text(), appended.error().message);
   const bool came_far = chain().height() >= height + certificates_due;
-  if (chain().height() < claim.height && !came_far) distrust(claim.from);
+  const bool slow = scheduler_.now() - begun > patience_for_a_few;
+  if (!came_far && (slow || !appended || chain().height() < claim.height)) {
+    distrust(claim.from);
+  } else {
+    distrusted_.erase(claim.from);
+  }
   followed_in_vain_ = chain().height() == height;
   if (followed_in_vain_) co_return;
   // One that arrived meanwhile may be the next, or among those that were fetched.

@@ -207,8 +207,10 @@ void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFram
     claim_ahead(from, frame.height);
   } else if (frame.height < chain().height() || (seated() && !member && !frame.application)) {
     send(from, hello());  // a newcomer asks where the run is before it asks for a seat
-  } else if (!seated() && member && !level_ && state_ && state_->round().next() == chain().next_round()) {
+  } else if (!seated() && member && !level_ && !lost_for_its_line_ && state_ &&
+             state_->round().next() == chain().next_round()) {
     level_ = true;
+    slow_line_.clear();
     send_to_members(hello());
   }
   changed_.pulse();
@@ -231,7 +233,9 @@ Task<void> Participant::Impl::repeat_loop() {
     co_await net::sleep_for(scheduler_, repeat_every);
     const bool finished = chain().next_round() > swarm::RoundNumber(manifest().last_round);
     const auto& roster = chain().roster();
-    std::erase_if(distrusted_, [this](const auto& entry) { return entry.second < scheduler_.now(); });
+    std::erase_if(distrusted_, [this](const auto& entry) {
+      return entry.second.until + longest_distrust < scheduler_.now();
+    });
     std::erase_if(applicants_, [this](const auto& entry) {
       return entry.second.heard + application_lifetime < scheduler_.now();
     });
@@ -312,6 +316,7 @@ std::string Participant::Impl::waiting_reason() const {
   if (!founders.empty()) return founders;
   if (seated()) return {};
   if (directory_.connected().empty()) return "looking for members of the run";
+  if (!slow_line_.empty() && !level_) return slow_line_;
   return state_ ? "asking the members for a seat" : fetching;
 }
 

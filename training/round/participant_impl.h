@@ -35,8 +35,15 @@ using namespace std::chrono_literals;
 // Votes and applications are repeated: a frame may be lost with its connection.
 inline constexpr net::Duration repeat_every = 1s;
 
-// Whoever claims a longer ledger, or a state, and does not show it is not asked again for this long.
+// Whoever claims a longer ledger, or a state, and does not show it is not asked again for this long, the next
+// time for twice as long. An honest one whose line was down for a while is asked again within the longest.
 inline constexpr net::Duration distrust_time = 10s;
+inline constexpr net::Duration longest_distrust = 80s;
+
+// Donors of a state: each has its own line up, more make a download no faster and cost everybody a question.
+inline constexpr std::size_t donors_asked = 16;
+// Steps that are fetched side by side, in memory until they are repeated.
+inline constexpr std::size_t most_steps_at_once = 4;
 
 // What a member waits for that has none.
 inline constexpr const char* fetching = "fetching the training state from the members";
@@ -78,6 +85,20 @@ class Participant::Impl {
     PeerId from;
     std::uint64_t height = 0;
   };
+  struct Distrust {
+    net::TimePoint until;
+    net::Duration time{};
+  };
+  struct Moved {
+    net::TimePoint when;
+    std::uint64_t bytes = 0;  // received until then
+  };
+  struct Trying {  // to be where the others are, for a seat
+    net::TimePoint since;
+    std::uint64_t round = 0;  // the run's, then
+    net::Duration moving{};   // downloads took so long in all
+    std::uint64_t bytes = 0;  // and brought so much
+  };
   struct PendingReport {
     RoundReport report;
     std::shared_ptr<const TrainingState> evaluate;  // null: without evaluation
@@ -94,6 +115,9 @@ class Participant::Impl {
     return voted && voted->round == chain().next_round() && voted->attempt == chain().next_attempt();
   }
   bool seated() const { return chain().roster().contains(self_); }
+  // What the results of a round may take to come to a newcomer: the other half of COMMIT's time is the
+  // model's.
+  net::Duration longest_step() const { return manifest().compute_deadline() / 2; }
 
   Result<void> open();
   void connect_protocols();
@@ -107,17 +131,21 @@ class Participant::Impl {
   // Claims that came to nothing do not keep it from the state of the last round that it knows.
   bool may_follow() const { return state_ ? !seated() : !followed_in_vain_; }
   void claim_ahead(const PeerId& from, std::uint64_t height);
-  void distrust(const PeerId& liar) { distrusted_[liar] = scheduler_.now() + distrust_time; }
+  void distrust(const PeerId& liar);
+  bool is_distrusted(const PeerId& peer) const;
   Task<void> fetch_state();
   struct Way;
   struct Step;
   std::vector<PeerId> donors() const;
   Task<std::optional<Way>> find_way(std::vector<PeerId> donors, Digest root);
   bool leads_along_the_chain(const std::vector<Digest>& roots) const;
-  Task<Result<StateStore::State>> go(Way way);
+  Task<Result<StateStore::State>> go(Way& way);
   Task<Result<StateStore::State>> fetch_whole(const Way& way);
   Task<Result<Step>> fetch_step(Way& way, std::size_t index);
   void drop(Way& way, const PeerId& donor, const Error& why);
+  net::Duration patience_for_a_step() const;
+  bool is_slow(const PeerId& donor) const;
+  void judge_line(net::TimePoint begun, const Moved& before);
   Task<Result<StateStore::State>> repeat(Way& way, std::size_t index, StateStore::State from,
                                          Result<Step> step);
   Task<void> store_fetched(Task<Result<StateStore::Entries>> prepared, Digest root);
@@ -184,9 +212,18 @@ class Participant::Impl {
   std::optional<Claim> ahead_;
   bool asking_ = false;
   std::size_t ways_looked_for_ = 0;
-  bool followed_in_vain_ = false;                // the last claim
-  bool level_ = false;                           // has the last state that it heard of, or will soon
-  std::map<PeerId, net::TimePoint> distrusted_;  // who claimed that and had nothing to show, until when
+  std::size_t wholes_fetched_ = 0;
+  std::size_t donors_at_once_ = donors_asked;  // as many as its line bears
+  std::size_t steps_at_once_ = most_steps_at_once;
+  std::map<PeerId, net::Duration> step_times_;  // what its last step took, a donor
+  std::optional<Trying> trying_;
+  net::Duration step_time_{};              // what a step took, the last time
+  bool lost_for_its_line_ = false;         // its seat, because a step took too long
+  std::string slow_line_;                  // why it has none, where its line is the reason
+  net::TimePoint say_slow_line_from_;      // what is wrong with the line is not repeated before
+  bool followed_in_vain_ = false;          // the last claim
+  bool level_ = false;                     // has the last state that it heard of, or will soon
+  std::map<PeerId, Distrust> distrusted_;  // who claimed that and had nothing to show
   bool fetching_evidence_ = false;
   std::map<std::pair<std::uint64_t, Digest>, std::size_t> evidence_tries_;  // of bans, by height and name
   std::map<PeerId, Applicant> applicants_;

@@ -149,10 +149,13 @@ Result<void> StateStore::open(std::shared_ptr<const RoundRules> rules) {
 StateStore::Kept StateStore::place_of(const TrainingState& state, const Digest& before,
                                       std::size_t step_bytes) const {
   Kept kept{.snapshot = true, .round = state.round().value()};
+  if (step_bytes == 0) return kept;
   const auto base = on_disk_.find(before);
-  if (step_bytes == 0 || base == on_disk_.end()) return kept;
+  if (base == on_disk_.end() && before != initial) return kept;
   kept.step = true;
   kept.before = before;
+  // Newcomers have the initial state, and need no snapshot of the first.
+  if (base == on_disk_.end()) return kept;
   const std::size_t bytes = base->second.step_bytes + step_bytes;
   const std::size_t steps = base->second.steps + 1;
   if (bytes > state.encoded().size() || steps > steps_after_snapshot) return kept;

@@ -46,6 +46,8 @@ class StateStore final : public swarm::StateSource {
   using State = std::shared_ptr<const TrainingState>;
   using Entries = std::vector<net::Storage::Entry>;
   static constexpr std::size_t steps_after_snapshot = 64;
+  // In the place of the initial state's root: everybody makes that state, and nobody stores it.
+  static constexpr Digest initial{};
   // Behind a snapshot so many steps stay, for whoever is that far behind and needs no snapshot.
   static constexpr std::size_t steps_before_snapshot = 4;
 
@@ -54,8 +56,8 @@ class StateStore final : public swarm::StateSource {
 
   // What has to be written so that the state of this root is on disk; nothing when it is. The bytes are there
   // when the task ends; the caller writes the entries together with what depends on them, then says stored().
-  // `before`: the root of the state that it was stepped from with `reduced`; without parts it is stored
-  // whole.
+  // `before`: the root of the state that it was stepped from with `reduced`, or `initial`; without parts it
+  // is stored whole.
   net::Task<Result<Entries>> prepare(Digest root, State state, Digest before,
                                      std::vector<ReducedPart> reduced);
   // The same with a step as others gave it, when it has been repeated.

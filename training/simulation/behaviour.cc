@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "training/simulation/false_statements.h"
+#include "training/simulation/sync_attacks.h"
 #include "training/simulation/wire_attacks.h"
 
 namespace testudo::training {
@@ -78,6 +79,13 @@ constexpr NamedAttack attacks[] = {
      [](const AttackSetup& setup) { return hidden_part(setup.from_round); }},
     {{"wrong_holding", "as a reducer: sketches that the contributions which it holds do not give"},
      [](const AttackSetup& setup) { return wrong_holding(setup.from_round); }},
+    {{"slow_steps", "whoever fetches the state waits nine seconds for each step"},
+     [](const AttackSetup&) { return slow_steps(std::chrono::seconds(9)); }},
+    {{"slow_ledger", "whoever is behind waits seven seconds for each answer with certificates"},
+     [](const AttackSetup&) { return slow_ledger(std::chrono::seconds(7)); }},
+    {{"false_heights", "a ledger that is longer than it is, with invented certificates"}, false_heights},
+    {{"false_paths", "ways to the state by states that nobody certified"},
+     [](const AttackSetup&) { return false_paths(); }},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Behaviour: what a simulated member does that the protocol does not ask for. Everything else of it stays
-// production code: a behaviour breaks the rules at the places of Misconduct, or changes frames on their way
-// out (false_statements.h, gradient_attack.h; wire_attacks.h). Values; loop thread only.
+// production code: a behaviour breaks the rules at the places of Misconduct, or changes frames and answers on
+// their way out (false_statements.h, gradient_attack.h; wire_attacks.h, sync_attacks.h). Values; loop thread
+// only.
 #pragma once
 
 #include <functional>
@@ -22,6 +23,7 @@ struct Behaviour {
   std::string name;                        // empty: honest
   Tamper tamper;                           // may be empty
   Hear hear;                               // may be empty
+  TamperAnswer answer;                     // may be empty
   std::shared_ptr<Misconduct> misconduct;  // may be null
 
   bool is_honest() const { return name.empty(); }

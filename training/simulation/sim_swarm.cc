@@ -41,6 +41,10 @@ net::SimHostOptions host_options(const SwarmOptions& options) {
 
 net::SimHostOptions host_options(const SwarmOptions& options, std::size_t i) {
   net::SimHostOptions out = host_options(options);
+  if (const auto line = options.other_lines.find(i); line != options.other_lines.end()) {
+    out.upload = line->second;
+    out.download = line->second;
+  }
   if (attack_of(options, i) == "one_computer") out.ip = "10.255.0.1";
   return out;
 }
@@ -93,8 +97,9 @@ bool calm(const SwarmOptions& options, const swarm::Manifest& manifest) {
   const std::size_t survived =
       options.joiners > 0 ? 0
                           : swarm::Roster(manifest.founders).greatest_hostile_count(manifest.hostile_share);
-  return options.loss == 0 && options.bandwidth == 0 && !options.faulty_disks &&
-         options.latency + options.jitter < options.delta && options.hostile <= survived;
+  return options.loss == 0 && options.bandwidth == 0 && options.other_lines.empty() &&
+         !options.faulty_disks && options.latency + options.jitter < options.delta &&
+         options.hostile <= survived;
 }
 
 }  // namespace
@@ -218,7 +223,7 @@ void SimSwarm::start(std::size_t i) {
                                                      member.behaviour.tamper ? member.behaviour.tamper
                                                      : options_.watched      ? member.watch()
                                                                              : Tamper(),
-                                                     member.behaviour.hear);
+                                                     member.behaviour.hear, member.behaviour.answer);
   member.disk = std::make_unique<net::FaultyStorage>(member.storage);
   member.dht = std::make_unique<dht::Dht>(*member.tampering, dht::DhtOptions{});
   member.participant =

@@ -46,7 +46,8 @@ struct SwarmOptions {
   double loss = 0;                                        // share of packets
   net::Duration latency = std::chrono::milliseconds(20);  // one way between two members
   net::Duration jitter = std::chrono::milliseconds(2);
-  double bandwidth = 0;  // bytes a second and direction of a member; 0: no limit
+  double bandwidth = 0;                            // bytes a second and direction of a member; 0: no limit
+  std::map<std::size_t, double> other_lines = {};  // the same of single members
   net::Duration work = std::chrono::milliseconds(50);  // a job on the CPU pool
   net::Duration delta = std::chrono::milliseconds(500);
   net::Duration linger = std::chrono::seconds(10);

@@ -1,6 +1,6 @@
 // TamperingHost: a host that changes, drops, doubles or holds back the round's frames on their way out, and
-// listens to those that come in: how a simulated member lies on the wire while everything else of it is
-// production code. Loop thread only; the host below outlives it.
+// what it answers newcomers, and listens to frames that come in: how a simulated member lies on the wire
+// while everything else of it is production code. Loop thread only; the host below outlives it.
 #pragma once
 
 #include <functional>
@@ -25,20 +25,33 @@ using Tamper = std::function<std::vector<TamperedFrame>(const net::PeerId& to, c
 // A frame that came in from this peer; the member gets it all the same.
 using Hear = std::function<void(const net::PeerId& from, const std::string& protocol, TamperedFrame frame)>;
 
-// The first whole frame of the bytes, which it takes out of them.
+struct TamperedAnswer {
+  Bytes bytes;
+  net::Duration hold{};  // before it goes out
+};
+// What goes out instead of this answer of `/testudo/sync/` to what that peer asked.
+using TamperAnswer =
+    std::function<TamperedAnswer(const net::PeerId& to, const Bytes& question, Bytes answer)>;
+
+// The first message with its length in front, which it takes out of the bytes.
+inline std::optional<Bytes> take_message(ByteView& bytes) {
+  const auto length = read_varint(bytes);
+  if (!length || !length->has_value()) return std::nullopt;
+  const auto size = static_cast<std::size_t>((*length)->value);
+  if (bytes.size() < (*length)->size + size) return std::nullopt;
+  Bytes message = to_bytes(bytes.subspan((*length)->size, size));
+  bytes = bytes.subspan((*length)->size + size);
+  return message;
+}
+
+// The same of a whole frame.
 inline std::optional<TamperedFrame> take_frame(Bytes& pending) {
   ByteView rest(pending);
-  TamperedFrame frame;
-  for (Bytes* field : {&frame.header, &frame.blob}) {
-    const auto length = read_varint(rest);
-    if (!length || !length->has_value()) return std::nullopt;
-    const auto size = static_cast<std::size_t>((*length)->value);
-    if (rest.size() < (*length)->size + size) return std::nullopt;
-    *field = to_bytes(rest.subspan((*length)->size, size));
-    rest = rest.subspan((*length)->size + size);
-  }
+  auto header = take_message(rest);
+  auto blob = header ? take_message(rest) : std::nullopt;
+  if (!blob) return std::nullopt;
   pending = to_bytes(rest);
-  return frame;
+  return TamperedFrame{std::move(*header), std::move(*blob), {}};
 }
 
 class TamperingStream final : public net::Stream {
@@ -96,15 +109,57 @@ class ListeningStream final : public net::Stream {
   Bytes pending_;
 };
 
+// The inbound stream of a service: one question after another, each with its answer.
+class AnsweringStream final : public net::Stream {
+ public:
+  AnsweringStream(std::unique_ptr<net::Stream> inner, net::Scheduler& scheduler, TamperAnswer tamper)
+      : inner_(std::move(inner)), scheduler_(scheduler), tamper_(std::move(tamper)) {}
+  const net::PeerId& peer() const override { return inner_->peer(); }
+  const std::string& protocol() const override { return inner_->protocol(); }
+  net::Task<Result<std::size_t>> read_some(MutableByteView out) override {
+    auto size = co_await inner_->read_some(out);
+    if (size) append(asked_, ByteView(out).first(*size));
+    co_return size;
+  }
+  net::Task<Result<void>> write(ByteView data) override {
+    append(pending_, data);
+    ByteView answers(pending_);
+    ByteView questions(asked_);
+    Bytes out;
+    while (auto answer = take_message(answers)) {
+      const auto question = take_message(questions);
+      auto changed = tamper_(peer(), question.value_or(Bytes()), std::move(*answer));
+      if (changed.hold > net::Duration{}) co_await net::sleep_for(scheduler_, changed.hold);
+      append_varint(out, changed.bytes.size());
+      append(out, changed.bytes);
+    }
+    pending_ = to_bytes(answers);
+    asked_ = to_bytes(questions);
+    auto written = co_await inner_->write(out);
+    co_return written;
+  }
+  void close_write() override { inner_->close_write(); }
+  void reset() override { inner_->reset(); }
+
+ private:
+  std::unique_ptr<net::Stream> inner_;
+  net::Scheduler& scheduler_;
+  TamperAnswer tamper_;
+  Bytes asked_;
+  Bytes pending_;
+};
+
 class TamperingHost final : public net::Host {
  public:
-  // Both functions may be empty.
-  TamperingHost(net::Host& inner, net::Scheduler& scheduler, Tamper tamper, Hear hear = {})
+  // All functions may be empty.
+  TamperingHost(net::Host& inner, net::Scheduler& scheduler, Tamper tamper, Hear hear = {},
+                TamperAnswer answer = {})
       : Host(inner.id()),
         inner_(inner),
         scheduler_(scheduler),
         tamper_(std::move(tamper)),
-        hear_(std::move(hear)) {}
+        hear_(std::move(hear)),
+        answer_(std::move(answer)) {}
   net::Scheduler& scheduler() override { return scheduler_; }
   crypto::Rng& rng() override { return inner_.rng(); }
   const crypto::KeyPair& identity() const override { return inner_.identity(); }
@@ -117,6 +172,12 @@ class TamperingHost final : public net::Host {
     if (hear_ && is_ours(protocol)) {
       handler = [hear = hear_, handler = std::move(handler)](std::unique_ptr<net::Stream> stream) {
         return handler(std::make_unique<ListeningStream>(std::move(stream), hear));
+      };
+    }
+    if (answer_ && protocol.starts_with("/testudo/sync/")) {
+      handler = [&scheduler = scheduler_, answer = answer_,
+                 handler = std::move(handler)](std::unique_ptr<net::Stream> stream) {
+        return handler(std::make_unique<AnsweringStream>(std::move(stream), scheduler, answer));
       };
     }
     inner_.set_handler(std::move(protocol), std::move(handler));
@@ -158,6 +219,7 @@ class TamperingHost final : public net::Host {
   net::Scheduler& scheduler_;
   Tamper tamper_;
   Hear hear_;
+  TamperAnswer answer_;
 };
 
 }  // namespace testudo::training
