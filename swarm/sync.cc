@@ -66,13 +66,13 @@ struct SyncServer::Core {
         co_return reply;
       }
       case sync::Kind::chunk: {
-        auto reply = co_await chunk(core, ours, *request);
+        auto reply = co_await chunk(core, ours, from, *request);
         co_return reply;
       }
       case sync::Kind::path:
         co_return core.path(ours, *request);
       case sync::Kind::step: {
-        auto reply = co_await step(core, ours, *request);
+        auto reply = co_await step(core, ours, from, *request);
         co_return reply;
       }
       case sync::Kind::evidence:
@@ -182,10 +182,36 @@ struct SyncServer::Core {
     return value;
   }
 
+  void give_way(bool parts_move) {
+    if (parts_move && !giving_way) {
+      sent_before = host.traffic().bytes_sent;
+      given = 0;
+    }
+    giving_way = parts_move;
+  }
+
+  bool may_give() const {
+    return !giving_way || sync::line_share * given <= host.traffic().bytes_sent - sent_before ||
+           host.scheduler().now() >= last_given + sync::piece_interval;
+  }
+
+  // Members are behind for the others, who wait for them: theirs go at once.
+  static Task<void> wait_for_way(Core& core, PeerId from, std::size_t size) {
+    net::Scheduler& scheduler = core.host.scheduler();
+    const net::TimePoint limit = scheduler.now() + sync::longest_wait;
+    while (!core.may_give() && scheduler.now() < limit && !core.ledger.chain().roster().contains(from)) {
+      co_await net::sleep_for(scheduler, sync::look_again);
+    }
+    core.last_given = scheduler.now();
+    core.given += size;
+  }
+
   // Files are read on the pool: a disk may take its time.
-  static Task<std::optional<Bytes>> piece(Core& core, StateSource::Value value, std::uint64_t index) {
+  static Task<std::optional<Bytes>> piece(Core& core, PeerId from, StateSource::Value value,
+                                          std::uint64_t index) {
     if (!value || index >= sync::chunk_count(value->size(), state_chunk_bytes)) co_return std::nullopt;
     const std::size_t at = index * state_chunk_bytes;
+    co_await wait_for_way(core, from, std::min(state_chunk_bytes, value->size() - at));
     auto bytes = co_await net::offload(core.host.scheduler(), [value, at] {
       return value->read(at, std::min(state_chunk_bytes, value->size() - at));
     });
@@ -193,9 +219,9 @@ struct SyncServer::Core {
     co_return std::move(*bytes);
   }
 
-  static Task<Bytes> chunk(Core& core, bool ours, sync::Request request) {
+  static Task<Bytes> chunk(Core& core, bool ours, PeerId from, sync::Request request) {
     const auto value = ours ? core.shared(static_cast<sync::Kind>(request.kind), request.root) : nullptr;
-    auto bytes = co_await piece(core, value, request.from);
+    auto bytes = co_await piece(core, from, value, request.from);
     sync::ChunkReply reply{.status = status(ours, bytes.has_value())};
     if (bytes) reply.chunk = std::move(*bytes);
     co_return net::pack(reply);
@@ -212,9 +238,9 @@ struct SyncServer::Core {
     return net::pack(reply);
   }
 
-  static Task<Bytes> step(Core& core, bool ours, sync::Request request) {
+  static Task<Bytes> step(Core& core, bool ours, PeerId from, sync::Request request) {
     const auto value = ours ? core.shared(static_cast<sync::Kind>(request.kind), request.root) : nullptr;
-    auto bytes = co_await piece(core, value, request.from);
+    auto bytes = co_await piece(core, from, value, request.from);
     sync::StepReply reply{.status = status(ours, bytes.has_value())};
     if (bytes) {
       reply.size = value->size();
@@ -231,6 +257,10 @@ struct SyncServer::Core {
   std::deque<std::shared_ptr<Leaves>> kept;
   net::TimePoint next_for_members{};  // evidence
   net::TimePoint next_for_strangers{};
+  bool giving_way = false;
+  std::uint64_t sent_before = 0;  // all that this member had sent when its parts began to move
+  std::uint64_t given = 0;        // in pieces since then
+  net::TimePoint last_given{};
   net::TaskGroup tasks;
   net::Service service;  // last: its answers use the rest
 };
@@ -239,6 +269,8 @@ SyncServer::SyncServer(net::Host& host, const RunId& run, const Ledger& ledger, 
     : core_(std::make_unique<Core>(host, run, ledger, states)) {}
 
 SyncServer::~SyncServer() = default;
+
+void SyncServer::give_way(bool parts_move) { core_->give_way(parts_move); }
 
 Task<Result<Head>> fetch_head(net::Host& host, PeerId donor, RunId run) {
   const sync::Request request{.kind = static_cast<std::uint8_t>(sync::Kind::head), .run = run};

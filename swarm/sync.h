@@ -52,6 +52,10 @@ class SyncServer {
   SyncServer(net::Host& host, const RunId& run, const Ledger& ledger, StateSource& states);
   ~SyncServer();
 
+  // While the parts of a round move, those who have no seat get a share of this member's line; otherwise what
+  // it gives.
+  void give_way(bool parts_move);
+
  private:
   struct Core;
   std::unique_ptr<Core> core_;

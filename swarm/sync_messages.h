@@ -19,6 +19,13 @@ inline constexpr std::size_t certificate_bytes_per_reply = 4 * 1024 * 1024;
 inline constexpr net::Duration evidence_interval = std::chrono::milliseconds(200);
 inline constexpr net::Duration evidence_interval_of_strangers = std::chrono::seconds(1);
 inline constexpr std::size_t leaves_per_reply = 16 * 1024;
+// While the parts of a round move, pieces of states and steps are so much of what a member sends: one byte in
+// four. One a second goes in any case, so that newcomers get on where a round stands still.
+inline constexpr std::uint64_t line_share = 4;
+inline constexpr net::Duration piece_interval = std::chrono::seconds(1);
+// No piece waits longer: its asker has patience for as long again.
+inline constexpr net::Duration longest_wait = request_timeout / 2;
+inline constexpr net::Duration look_again = std::chrono::milliseconds(50);
 inline constexpr std::size_t max_request = 256;
 // Of one peer: a chunk is cheap to serve, and a gigabyte a second of them is a good line.
 inline constexpr std::uint64_t requests_per_second = 4096;

@@ -400,6 +400,63 @@ TEST_CASE_FIXTURE(Swarm, "strangers get evidence at a pace of theirs, and member
   CHECK(member >= 35);  // each time that it asked
 }
 
+namespace {
+
+constexpr std::size_t part_bytes = 2'000'000;
+
+// A round every ten seconds: its part first, then nothing. How long each part took.
+net::Task<void> send_parts(Swarm& swarm, net::Host& host, SyncServer* gives_way, PeerId to,
+                           std::vector<net::Duration>& took) {
+  for (int round = 0; round < 6; ++round) {
+    const net::TimePoint begun = swarm.scheduler.now();
+    if (gives_way != nullptr) gives_way->give_way(true);
+    auto sent = co_await net::request(host, to, "/test/part", Bytes(part_bytes), 16, 30s);
+    if (sent) took.push_back(swarm.scheduler.now() - begun);
+    if (gives_way != nullptr) gives_way->give_way(false);
+    co_await net::sleep_for(swarm.scheduler, begun + 10s - swarm.scheduler.now());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("parts of a round that a slow line carries are late less often when downloads give way to them") {
+  struct Seen {
+    std::size_t late = 0;
+    bool arrived = false;  // what newcomers fetch beside them
+  };
+  const auto run_with = [](bool gives_way) {
+    Swarm swarm;
+    auto& donor = swarm.add_node({.upload = 1e6});
+    auto& member = swarm.add_node();
+    const auto state = std::make_shared<const Buffer>(random_state(12'000'000));
+    swarm.serve(donor, state);
+    const auto parts = net::serve(member.host, "/test/part", part_bytes, 30s,
+                                  [](PeerId, Bytes) -> net::Task<Result<Bytes>> { co_return Bytes{1}; });
+    std::vector<net::Duration> took;
+    swarm.tasks.spawn(
+        send_parts(swarm, donor.host, gives_way ? donor.server.get() : nullptr, member.host.id(), took));
+    std::array<std::optional<Result<Buffer>>, 2> downloads;
+    for (auto& download : downloads) {
+      auto& newcomer = swarm.add_node();
+      swarm.tasks.spawn(store(
+          download_state(newcomer.host, {donor.host.id()}, swarm.run, state_root(*state), state->size()),
+          download));
+    }
+    REQUIRE(swarm.scheduler.run_for([&] { return took.size() == 6; }, 120s));
+    Seen seen;
+    // Alone it takes two seconds.
+    for (const net::Duration time : took) seen.late += time > 4s;
+    REQUIRE(swarm.scheduler.run_for([&] { return downloads[0] && downloads[1]; }, 120s));
+    seen.arrived = downloads[0]->has_value() && downloads[1]->has_value();
+    return seen;
+  };
+  const Seen without = run_with(false);
+  const Seen with = run_with(true);
+  CHECK(without.late > with.late);
+  CHECK(with.late <= 1);
+  CHECK(with.arrived);
+}
+
 TEST_CASE_FIXTURE(Swarm, "another run's member says so, and garbage gets no answer") {
   add_node();
   add_node();

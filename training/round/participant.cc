@@ -17,6 +17,11 @@ namespace {
 // Founders that start together wait this long for one another before the first round.
 constexpr net::Duration startup_grace = 15s;
 
+// From COMMIT to the end of GATHER: newcomers' downloads leave them the line.
+bool parts_move_after(const std::string& phase) {
+  return phase == "commit" || phase == "scatter" || phase == "serve" || phase == "reduce";
+}
+
 Task<void> run_round(Round& round, std::optional<Result<Round::Result>>& result, net::Event& done) {
   result.emplace(co_await round.run());
   done.pulse();
@@ -192,7 +197,11 @@ Task<void> Participant::Impl::attempt() {
                .accusations = accusations(),
                .last = record_of(position.round.value() - 1),
                .before_last = record_of(position.round.value() - 2),
-               .on_phase_ended = [this](const std::string& phase) { observer_.on_phase_ended(phase); },
+               .on_phase_ended =
+                   [this](const std::string& phase) {
+                     sync_->give_way(parts_move_after(phase));
+                     observer_.on_phase_ended(phase);
+                   },
                .misconduct = options_.misconduct},
               model_, *broadcaster_, *exchange_);
   std::optional<Result<Round::Result>> result;
@@ -274,6 +283,7 @@ Task<Result<StateStore::Entries>> Participant::Impl::prepare(const Round::Result
 Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result* own, const Round* round,
                                     net::TimePoint started) {
   certificate_.reset();
+  sync_->give_way(false);
   const swarm::Outcome outcome = certificate.outcome;
   const bool applied = outcome.kind == OutcomeKind::apply;
   std::shared_ptr<const TrainingState> state;
