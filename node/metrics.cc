@@ -156,4 +156,17 @@ void RoundMetrics::on_admitted(const swarm::PeerId& peer, swarm::RoundNumber rou
   next_.on_admitted(peer, round);
 }
 
+void RoundMetrics::on_strike(const swarm::Strike& strike, swarm::RoundNumber round) {
+  registry_
+      .counter("testudo_strikes_total", "Strikes, by reason", {{"reason", std::string(name(strike.reason))}})
+      .add();
+  next_.on_strike(strike, round);
+}
+
+void RoundMetrics::on_resting(const std::vector<swarm::PeerId>& resting, swarm::RoundNumber from) {
+  registry_.gauge("testudo_members_resting", "Members that reduce nothing because of strikes")
+      .set(std::uint64_t{resting.size()});
+  next_.on_resting(resting, from);
+}
+
 }  // namespace testudo::node

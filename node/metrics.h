@@ -23,6 +23,8 @@ class RoundMetrics final : public SessionObserver {
   void on_round(const training::RoundReport& report) override;
   void on_removed(const swarm::Removal& removal, swarm::RoundNumber round) override;
   void on_admitted(const swarm::PeerId& peer, swarm::RoundNumber round) override;
+  void on_strike(const swarm::Strike& strike, swarm::RoundNumber round) override;
+  void on_resting(const std::vector<swarm::PeerId>& resting, swarm::RoundNumber from) override;
   void on_waiting(const std::string& reason) override { next_.on_waiting(reason); }
 
  private:

@@ -31,7 +31,8 @@ net::TimePoint AgreedBroadcast::next_deadline() const {
 void AgreedBroadcast::send(net::TimePoint now, Bytes payload) {
   TESTUDO_CHECK(expects(self_id_) && !held_.contains(self_id_) && payload.size() <= setup_.max_payload);
   PhaseMessage message = PhaseMessage::sign(setup_.run, setup_.key, std::move(payload), self_);
-  keep(message);
+  entered_ = now;
+  keep(now, message);
   output_.emplace_back(std::move(message));
   if (!finished_ && held_.size() == setup_.expected.size()) sign_held(now);
 }
@@ -83,13 +84,13 @@ bool AgreedBroadcast::receive_message(net::TimePoint now, const PhaseMessage& me
     equivocations_.try_emplace(message.author, Equivocation::between(known->second.first, message));
     return true;
   }
-  keep(message);
+  keep(now, message);
   if (held_.size() == setup_.expected.size()) sign_held(now);
   return true;
 }
 
-bool AgreedBroadcast::keep(const PhaseMessage& message) {
-  const auto [known, fresh] = held_.try_emplace(message.author, Held{message, std::nullopt});
+bool AgreedBroadcast::keep(net::TimePoint now, const PhaseMessage& message) {
+  const auto [known, fresh] = held_.try_emplace(message.author, Held{message, std::nullopt, now});
   if (fresh) return true;
   if (known->second.second || known->second.first.payload == message.payload) return false;
   known->second.second = message;
@@ -126,6 +127,7 @@ bool AgreedBroadcast::receive_held(net::TimePoint now, const HeldMessage& held) 
   if (finished_ || digests_.contains(held.holder)) return true;
   if (!held.verify(setup_.run)) return false;
   digests_.emplace(held.holder, held);
+  if (slot(now) == 0) confirmed_.insert(held.holder);
   look_for_proof(now);
   return true;
 }
@@ -141,7 +143,7 @@ void AgreedBroadcast::look_for_proof(net::TimePoint now) {
   Relayed relayed{std::move(proof), {}};
   relayed.add_relay(setup_.run, self_);
   output_.emplace_back(RelayBundle{std::move(relayed)});
-  finish(*signed_set_, true);
+  finish(now, *signed_set_, true);
 }
 
 bool AgreedBroadcast::receive_relayed(net::TimePoint now, const Relayed& relayed, RelayBundle& onward) {
@@ -188,7 +190,7 @@ bool AgreedBroadcast::receive_relayed(net::TimePoint now, const Relayed& relayed
   if (relays.size() < k) return true;
 
   if (message != nullptr) {
-    keep(*message);
+    keep(now, *message);
     if (k == 0 && held_.size() == setup_.expected.size()) sign_held(now);
   }
   if (k > 0 || proof != nullptr) {
@@ -196,7 +198,7 @@ bool AgreedBroadcast::receive_relayed(net::TimePoint now, const Relayed& relayed
     again.add_relay(setup_.run, self_);
     onward.push_back(std::move(again));
   }
-  if (proof != nullptr) finish(*signed_set_, true);
+  if (proof != nullptr) finish(now, *signed_set_, true);
   return true;
 }
 
@@ -215,7 +217,7 @@ void AgreedBroadcast::advance(net::TimePoint now) {
     for (Relayed& relayed : bundle) relayed.add_relay(setup_.run, self_);
     relay(std::move(bundle));
   }
-  if (relaying_ && now >= next_deadline()) finish(counted(), false);
+  if (relaying_ && now >= next_deadline()) finish(now, counted(), false);
 }
 
 std::vector<PeerId> AgreedBroadcast::contradicted() const {
@@ -227,7 +229,34 @@ std::vector<PeerId> AgreedBroadcast::contradicted() const {
   return authors;
 }
 
-void AgreedBroadcast::finish(MessageSet set, bool fast) {
+bool AgreedBroadcast::may_name() const {
+  return !overslept_ && entered_ && *entered_ <= slot_before_deadline();
+}
+
+std::vector<PeerId> AgreedBroadcast::late() const {
+  std::vector<PeerId> names;
+  if (!may_name()) return names;
+  for (const PeerId& member : setup_.expected) {
+    const auto held = held_.find(member);
+    if (held == held_.end() || held->second.arrived > slot_before_deadline()) names.push_back(member);
+  }
+  return names;
+}
+
+std::vector<PeerId> AgreedBroadcast::unconfirmed() const {
+  std::vector<PeerId> names;
+  const bool in_time = finished_at_ < setup_.deadline;
+  if (in_time || !may_name() || result_.size() < setup_.expected.size()) return names;
+  const Digest digest = digest_of(result_);
+  for (const PeerId& member : setup_.expected) {
+    if (member == self_id_) continue;
+    if (!confirmed_.contains(member) || digests_.at(member).set != digest) names.push_back(member);
+  }
+  return names;
+}
+
+void AgreedBroadcast::finish(net::TimePoint now, MessageSet set, bool fast) {
+  finished_at_ = now;
   finished_ = true;
   fast_ = fast;
   result_ = std::move(set);

@@ -20,6 +20,11 @@
 //  6. A member that acts on a deadline a slot late (its machine slept) relayed nothing that could count: what
 //  it
 //     holds says nothing of the others. It overslept the phase, blames nobody and follows their certificate.
+//  7. Every member can name who was late: whose message it did not hold a slot before T; and, of a phase that
+//     lasted until T and in the end lacks nobody, who had not told it by T that it holds the same set.
+//     Whoever held all messages a slot before T has told everybody by T, also those that entered up to Δ
+//     earlier; so who has not told, and names nobody as late, kept it back. (Attack: to send a message in
+//     time, and then no digest.)
 //  Honest members enter a phase within Δ of one another and deliver within Δ.
 // Cost: without faults 3 small messages a pair of members; with faults one bundle of all messages a pair
 // more. Bounds: two messages an author (more prove nothing new), one set digest a holder, F+1 slots.
@@ -70,6 +75,9 @@ class AgreedBroadcast {
   bool fast() const { return fast_; }
   // Whether the result may be this member's alone, because it was not awake when it had to act (rule 6).
   bool overslept() const { return overslept_; }
+  // Rule 7, both ascending; nobody where this member was not there in time itself. REQUIRES: finished().
+  std::vector<PeerId> late() const;
+  std::vector<PeerId> unconfirmed() const;
   // Frames for every other member of the phase (also after it finished).
   std::vector<BroadcastFrame> take_output();
   // Equivocations seen, one an offender; they grow also after the end.
@@ -82,6 +90,7 @@ class AgreedBroadcast {
   struct Held {
     PhaseMessage first;
     std::optional<PhaseMessage> second;  // of an equivocator
+    net::TimePoint arrived;
   };
   bool expects(const PeerId& id) const;
   std::size_t slot(net::TimePoint now) const;  // 0 until T
@@ -89,14 +98,17 @@ class AgreedBroadcast {
   bool receive_held(net::TimePoint now, const HeldMessage& held);
   bool receive_relayed(net::TimePoint now, const Relayed& relayed, RelayBundle& onward);
   // Keeps a verified message. False: nothing new.
-  bool keep(const PhaseMessage& message);
+  bool keep(net::TimePoint now, const PhaseMessage& message);
   MessageSet counted() const;
   Digest digest_of(const MessageSet& set) const;
   // In frames that each fit a link, however many items there are.
   void relay(RelayBundle bundle);
   void sign_held(net::TimePoint now);
   void look_for_proof(net::TimePoint now);
-  void finish(MessageSet set, bool fast);
+  void finish(net::TimePoint now, MessageSet set, bool fast);
+  net::TimePoint slot_before_deadline() const { return setup_.deadline - 2 * setup_.delta; }
+  // Whether this member was there to tell who was late.
+  bool may_name() const;
 
   Setup setup_;
   const crypto::KeyPair& self_;
@@ -106,6 +118,9 @@ class AgreedBroadcast {
   std::optional<MessageSet> signed_set_;  // what this member's digest stood for
   Digest signed_digest_{};
   std::map<PeerId, HeldMessage> digests_;
+  std::set<PeerId> confirmed_;  // whose digests were here by T
+  std::optional<net::TimePoint> entered_;
+  net::TimePoint finished_at_;
   bool relaying_ = false;  // T has passed without a proof
   bool finished_ = false;
   bool fast_ = false;

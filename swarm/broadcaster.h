@@ -37,6 +37,9 @@ class Broadcaster {
   // Whether the phase that ended last ended by the fast proof.
   bool fast() const { return machine_->fast(); }
   bool overslept() const { return machine_->overslept(); }
+  // Who was late in the phase that ended last (rule 7 of the broadcast).
+  std::vector<PeerId> late() const { return machine_->late(); }
+  std::vector<PeerId> unconfirmed() const { return machine_->unconfirmed(); }
   // Who contradicted itself in the phase that ended last, as agreed.
   std::vector<PeerId> contradicted() const { return machine_->contradicted(); }
   // The equivocations seen in that phase: also of all who contradicted themselves as agreed.

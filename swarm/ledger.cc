@@ -67,6 +67,7 @@ std::string text(RoundNumber round, Attempt attempt) {
 
 Chain::Chain(const Manifest& manifest)
     : run_(manifest.run_id()),
+      hostile_share_(manifest.hostile_share),
       head_(run_),
       roster_(std::make_shared<const Roster>(manifest.founders)),
       beacon_(first_beacon(run_)) {}
@@ -103,13 +104,17 @@ Result<void> Chain::append(const Certificate& certificate) {
   if (roster_->size() - outcome.removed.size() + outcome.admitted.size() > max_members) {
     return refuse("it makes a roster of more than " + std::to_string(max_members) + " members");
   }
+  for (const Strike& strike : outcome.strikes) {
+    if (!roster_->contains(strike.peer) || (strike.other && !roster_->contains(*strike.other)))
+      return refuse("a strike of " + strike.peer.short_text() + " names somebody who is no member");
+  }
   TRY_VOID(certificate.verify(*roster_));
 
   if (outcome.kind == OutcomeKind::apply) {
     if (applied_.size() == 2) applied_.erase(applied_.begin());
     applied_.push_back({outcome.round, outcome.attempt, beacon_, outcome.coins, roster_});
   }
-  roster_ = std::make_shared<const Roster>(roster_->after(outcome));
+  roster_ = std::make_shared<const Roster>(roster_->after(outcome, hostile_share_));
   head_ = outcome.digest();
   ++height_;
   if (outcome.kind == OutcomeKind::apply) {

@@ -41,6 +41,7 @@ class Chain {
 
  private:
   RunId run_;
+  double hostile_share_;
   std::uint64_t height_ = 0;
   Digest head_;
   RoundNumber next_round_{1};

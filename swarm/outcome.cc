@@ -13,7 +13,7 @@
 namespace testudo::swarm {
 namespace {
 
-constexpr std::uint8_t format_version = 2;
+constexpr std::uint8_t format_version = 3;
 constexpr std::string_view vote_domain = "testudo/certify/1";
 constexpr Digest no_digest{};
 
@@ -30,6 +30,12 @@ struct AdmissionWire {
   bool client_mode = false;
   MSGPACK_DEFINE(peer, client_mode)
 };
+struct StrikeWire {
+  PeerId peer;
+  std::uint8_t reason = 0;
+  std::vector<PeerId> other;  // one, or none
+  MSGPACK_DEFINE(peer, reason, other)
+};
 struct OutcomeWire {
   std::uint8_t version = 0;
   Digest run{};
@@ -41,14 +47,15 @@ struct OutcomeWire {
   std::vector<Digest> results;
   std::vector<RemovalWire> removed;
   std::vector<AdmissionWire> admitted;
+  std::vector<StrikeWire> strikes;
   Digest state{};
   Digest parameters{};
   Digest coins{};
   float deviation = 0;
   std::uint64_t samples = 0;
   float loss = 0;
-  MSGPACK_DEFINE(version, run, round, attempt, kind, previous, present, results, removed, admitted, state,
-                 parameters, coins, deviation, samples, loss)
+  MSGPACK_DEFINE(version, run, round, attempt, kind, previous, present, results, removed, admitted, strikes,
+                 state, parameters, coins, deviation, samples, loss)
 };
 struct VoteWire {
   PeerId signer;
@@ -116,12 +123,50 @@ std::string_view name(Fault fault) {
   return "unknown fault";
 }
 
+bool is_known(StrikeReason reason) {
+  switch (reason) {
+    case StrikeReason::silent_validator:
+    case StrikeReason::silent_reducer:
+    case StrikeReason::kept_result:
+    case StrikeReason::answered_challenge:
+    case StrikeReason::given_up:
+    case StrikeReason::late:
+    case StrikeReason::unconfirmed:
+    case StrikeReason::undecided_dispute:
+      return true;
+  }
+  return false;
+}
+
+std::string_view name(StrikeReason reason) {
+  switch (reason) {
+    case StrikeReason::silent_validator:
+      return "silent validator";
+    case StrikeReason::silent_reducer:
+      return "silent reducer";
+    case StrikeReason::kept_result:
+      return "kept result";
+    case StrikeReason::answered_challenge:
+      return "answered challenge";
+    case StrikeReason::given_up:
+      return "given up";
+    case StrikeReason::late:
+      return "late";
+    case StrikeReason::unconfirmed:
+      return "unconfirmed";
+    case StrikeReason::undecided_dispute:
+      return "undecided dispute";
+  }
+  return "unknown reason";
+}
+
 Result<void> Outcome::check() const {
   if (round.value() == 0) return bad("round 0 is the initial state, no round");
   if (round.value() == std::numeric_limits<std::uint64_t>::max())
     return bad("there is no round after this one");
   if (kind != OutcomeKind::apply && kind != OutcomeKind::voided) return bad("unknown kind");
-  for (const std::size_t count : {present.size(), results.size(), removed.size(), admitted.size()}) {
+  for (const std::size_t count :
+       {present.size(), results.size(), removed.size(), admitted.size(), strikes.size()}) {
     if (count > max_members) return bad("more entries than a roster may have members");
   }
   if (kind == OutcomeKind::apply && present.empty()) return bad("applied without contributors");
@@ -132,6 +177,13 @@ Result<void> Outcome::check() const {
     if (!is_known(removal.fault)) return bad("unknown fault");
     if (is_ban(removal.fault) == (removal.evidence == no_digest)) {
       return bad("a ban names its evidence, an elimination has none");
+    }
+  }
+  if (!ascending(strikes, &Strike::peer)) return bad("struck peers are not ascending");
+  for (const Strike& strike : strikes) {
+    if (!is_known(strike.reason)) return bad("unknown reason of a strike");
+    if (is_between_two(strike.reason) != strike.other.has_value() || strike.other == strike.peer) {
+      return bad("a strike between two names another, others nobody");
     }
   }
   if (!std::isfinite(loss)) return bad("the loss is not finite");
@@ -154,6 +206,10 @@ Bytes Outcome::encode() const {
   }
   for (const Admission& admission : admitted)
     wire.admitted.push_back({admission.peer, admission.client_mode});
+  for (const Strike& strike : strikes) {
+    wire.strikes.push_back({strike.peer, static_cast<std::uint8_t>(strike.reason), {}});
+    if (strike.other) wire.strikes.back().other.push_back(*strike.other);
+  }
   wire.state = state;
   wire.parameters = parameters;
   wire.coins = coins;
@@ -183,6 +239,12 @@ Result<Outcome> Outcome::decode(ByteView bytes) {
   }
   for (const AdmissionWire& admission : wire.admitted) {
     outcome.admitted.push_back({admission.peer, admission.client_mode});
+  }
+  for (const StrikeWire& strike : wire.strikes) {
+    if (strike.other.size() > 1) return bad("a strike between more than two");
+    outcome.strikes.push_back(
+        {strike.peer, static_cast<StrikeReason>(strike.reason),
+         strike.other.empty() ? std::nullopt : std::optional<PeerId>(strike.other.front())});
   }
   outcome.state = wire.state;
   outcome.parameters = wire.parameters;

@@ -43,6 +43,31 @@ struct Removal {
   bool operator==(const Removal&) const = default;
 };
 
+// Why a member has a strike: a mark that fades, for what slows a round and is nobody's proven fault.
+enum class StrikeReason : std::uint8_t {
+  // Of one member alone:
+  silent_validator = 1,  // was drawn, and said nothing of its target
+  silent_reducer = 2,    // showed no sketch of a recomputed contribution that it had reduced
+  kept_result = 3,       // published nothing for its part, and named nobody that it misses something of
+  // Between two, one of which lies or has a bad line, and nobody else can tell which:
+  answered_challenge = 16,  // `peer` said that it misses what `other` then showed
+  given_up = 17,            // `peer` gave up its part, because of what it misses of `other` among others
+  late = 18,                // `other`'s message did not reach `peer` in time
+  unconfirmed = 19,         // `other` held all messages in time, and did not tell `peer` so
+  undecided_dispute = 20,   // `peer` disputed `other`'s contribution, and measuring did not decide
+};
+constexpr bool is_between_two(StrikeReason reason) { return static_cast<std::uint8_t>(reason) >= 16; }
+bool is_known(StrikeReason reason);
+std::string_view name(StrikeReason reason);
+
+// What follows from strikes: strikes.h.
+struct Strike {
+  PeerId peer;  // who it is against; between two, the one that complained
+  StrikeReason reason = StrikeReason::silent_validator;
+  std::optional<PeerId> other;  // between two
+  bool operator==(const Strike&) const = default;
+};
+
 struct Admission {
   PeerId peer;
   bool client_mode = false;  // takes no inbound connections: reduces nothing
@@ -60,6 +85,7 @@ struct Outcome {
   std::vector<Digest> results;      // hash of each reduced part in order; zero for an absent part
   std::vector<Removal> removed;     // ascending by peer
   std::vector<Admission> admitted;  // ascending by peer
+  std::vector<Strike> strikes;      // ascending by peer, one each; none of who is removed
   Digest state{};                   // Merkle root of the training state after the round
   Digest parameters{};              // BLAKE2b-256 of the parameters after the round, little-endian floats
   Digest coins{};                   // of the revealed coins, in roster order; zero in a VOID
@@ -67,7 +93,7 @@ struct Outcome {
   std::uint64_t samples = 0;  // sum of what the present claim
   float loss = 0;             // mean of what the present claim, by samples
 
-  static constexpr std::size_t max_bytes = 1024 * 1024;  // above what max_members entries of each kind take
+  static constexpr std::size_t max_bytes = 1536 * 1024;  // above what max_members entries of each kind take
 
   Bytes encode() const;  // canonical
   static Result<Outcome> decode(ByteView bytes);

@@ -13,7 +13,7 @@ Roster::Roster(std::vector<PeerId> founders) : founders_(std::move(founders)) {
   founding_ = members_.size() < founding_size;
 }
 
-Roster Roster::after(const Outcome& outcome) const {
+Roster Roster::after(const Outcome& outcome, double hostile_share) const {
   Roster next = *this;
   for (const Removal& removal : outcome.removed) {
     if (is_ban(removal.fault)) {
@@ -32,7 +32,32 @@ Roster Roster::after(const Outcome& outcome) const {
   }
   std::ranges::sort(next.members_, {}, &Member::id);
   if (next.members_.size() >= founding_size) next.founding_ = false;
+  for (const Strike& strike : outcome.strikes) next.strikes_.push_back({outcome.round, strike});
+  std::erase_if(next.strikes_, [since](const PastStrike& past) {
+    return since.value() - past.round.value() > strike_window;
+  });
+  next.let_rest(hostile_share);
   return next;
+}
+
+void Roster::let_rest(double hostile_share) {
+  std::vector<PeerId> ids;
+  std::size_t reducers = 0;
+  for (const Member& member : members_) {
+    ids.push_back(member.id);
+    if (!member.client_mode) ++reducers;
+  }
+  const std::set<PeerId> rest =
+      swarm::resting(strikes_, ids, reducers, greatest_hostile_count(hostile_share));
+  for (Member& member : members_) member.rests = rest.contains(member.id);
+}
+
+std::vector<PeerId> Roster::resting() const {
+  std::vector<PeerId> rest;
+  for (const Member& member : members_) {
+    if (member.rests) rest.push_back(member.id);
+  }
+  return rest;
 }
 
 std::optional<std::size_t> Roster::index_of(const PeerId& id) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "swarm/outcome.h"
+#include "swarm/strikes.h"
 #include "swarm/types.h"
 
 namespace testudo::swarm {
@@ -18,9 +19,12 @@ inline constexpr std::size_t founding_size = 16;
 struct Member {
   PeerId id;
   bool founder = false;
-  bool client_mode = false;
+  bool client_mode = false;  // takes no inbound connections
+  bool rests = false;        // because of its strikes (strikes.h)
   std::uint32_t weight = 1;  // of its vote: 1 until influence is earned by audited samples
   RoundNumber since;
+
+  bool reduces() const { return !client_mode && !rests; }
 };
 
 class Roster {
@@ -28,8 +32,8 @@ class Roster {
   Roster() = default;
   // The founders, before the first round.
   explicit Roster(std::vector<PeerId> founders);
-  // What `outcome` makes of this roster.
-  Roster after(const Outcome& outcome) const;
+  // What `outcome` makes of this roster, in a run that promises to survive such a hostile share of the vote.
+  Roster after(const Outcome& outcome, double hostile_share) const;
 
   const std::vector<Member>& members() const { return members_; }  // ascending by id
   std::size_t size() const { return members_.size(); }
@@ -41,15 +45,22 @@ class Roster {
   bool is_banned(const PeerId& id) const { return banned_.contains(id); }
   const std::set<PeerId>& banned() const { return banned_; }
   bool founding() const { return founding_; }
+  // That have not faded, the oldest first; also of those without a seat, who may come back.
+  const std::vector<PastStrike>& strikes() const { return strikes_; }
+  // Members that reduce nothing because of theirs, ascending.
+  std::vector<PeerId> resting() const;
 
   std::uint64_t total_weight() const;
   // F of the agreed broadcast: the greatest number of members whose weights sum to at most share · total.
   std::size_t greatest_hostile_count(double share) const;
 
  private:
+  void let_rest(double hostile_share);
+
   std::vector<Member> members_;
   std::vector<PeerId> founders_;
   std::set<PeerId> banned_;
+  std::vector<PastStrike> strikes_;
   bool founding_ = true;
 };
 

@@ -176,6 +176,20 @@ void check_agreement(Group& group, std::size_t hostile_count) {
   }
 }
 
+// No honest member names another as late, nor as one that kept back what it holds but names nobody itself.
+void check_names(Group& group) {
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (group.is_hostile(i)) continue;
+    const auto late = group.machine(i).late();
+    const auto unconfirmed = group.machine(i).unconfirmed();
+    for (std::size_t j = 0; j < group.size(); ++j) {
+      if (group.is_hostile(j)) continue;
+      CHECK_FALSE(std::ranges::binary_search(late, group.id(j)));
+      if (std::ranges::binary_search(unconfirmed, group.id(j))) CHECK_FALSE(group.machine(j).late().empty());
+    }
+  }
+}
+
 TEST_CASE("without faults a phase ends by the fast proof, long before its deadline") {
   for (std::size_t members : {1U, 2U, 3U, 10U}) {
     CAPTURE(members);
@@ -186,6 +200,8 @@ TEST_CASE("without faults a phase ends by the fast proof, long before its deadli
       CHECK(group.machine(i).fast());
       CHECK(group.machine(i).result().size() == members);
       CHECK(group.finished_at(i) < start + 5 * delta);
+      CHECK(group.machine(i).late().empty());
+      CHECK(group.machine(i).unconfirmed().empty());
     }
   }
 }
@@ -199,7 +215,64 @@ TEST_CASE("honest members agree whatever hostile ones send to whom and when") {
     Group group(members, hostile, seed);
     group.run();
     check_agreement(group, hostile);
+    check_names(group);
   }
+}
+
+// What the first of three members says of the third, whose message arrives then; the second is honest.
+struct Named {
+  bool late = false;
+  bool unconfirmed = false;
+  bool second = false;  // whether it says anything of that
+};
+Named named_of(TimePoint entered, TimePoint arrives, std::optional<TimePoint> confirms) {
+  crypto::SeededRng rng(8);
+  std::vector<crypto::KeyPair> keys;
+  for (int i = 0; i < 3; ++i) keys.push_back(crypto::KeyPair::generate(rng));
+  std::vector<PeerId> ids;
+  for (const auto& key : keys) ids.push_back(key.peer_id());
+  std::vector<PeerId> ascending = ids;
+  std::ranges::sort(ascending);
+  AgreedBroadcast machine({RunId{}, phase_key, ascending, {ids.begin(), ids.end()}, 1, deadline, delta},
+                          keys[0]);
+  machine.receive(start, PhaseMessage::sign(RunId{}, phase_key, Bytes{1}, keys[1]));
+  const auto message = PhaseMessage::sign(RunId{}, phase_key, Bytes{2}, keys[2]);
+  if (arrives <= entered) machine.receive(arrives, message);
+  machine.send(entered, Bytes{0});
+  if (arrives > entered) machine.receive(arrives, message);
+  Digest set{};
+  for (const auto& frame : machine.take_output()) {
+    if (const auto* held = std::get_if<HeldMessage>(&frame)) set = held->set;
+  }
+  const TimePoint complete = std::max(arrives, entered);
+  if (complete < deadline) machine.receive(complete, HeldMessage::sign(RunId{}, phase_key, set, keys[1]));
+  if (confirms) machine.receive(*confirms, HeldMessage::sign(RunId{}, phase_key, set, keys[2]));
+  while (!machine.finished()) machine.advance(machine.next_deadline());
+  const auto late = machine.late();
+  const auto unconfirmed = machine.unconfirmed();
+  return {std::ranges::count(late, ids[2]) == 1, std::ranges::count(unconfirmed, ids[2]) == 1,
+          std::ranges::count(late, ids[1]) + std::ranges::count(unconfirmed, ids[1]) > 0};
+}
+
+TEST_CASE(
+    "whose message comes in the last slot is late, and who never says what it holds has not confirmed") {
+  const Named good = named_of(start, start + delta, start + 2 * delta);
+  CHECK_FALSE(good.late);
+  CHECK_FALSE(good.unconfirmed);
+  const Named late = named_of(start, deadline - delta, deadline - delta);
+  CHECK(late.late);
+  CHECK_FALSE(late.unconfirmed);
+  CHECK_FALSE(late.second);
+  const Named silent = named_of(start, start + delta, std::nullopt);
+  CHECK_FALSE(silent.late);
+  CHECK(silent.unconfirmed);
+  CHECK_FALSE(silent.second);
+  const Named too_late = named_of(start, start + delta, deadline + delta);
+  CHECK(too_late.unconfirmed);
+  // Who comes too late itself names nobody.
+  const Named tardy = named_of(deadline - delta, deadline - delta / 2, std::nullopt);
+  CHECK_FALSE(tardy.late);
+  CHECK_FALSE(tardy.unconfirmed);
 }
 
 TEST_CASE("two signed payloads in one place are evidence that anybody can check") {

@@ -76,6 +76,8 @@ TEST_CASE_FIXTURE(Fixture, "what does not continue the chain is refused, and the
   CHECK(says(attempt([](Outcome& o) { o.previous = digest_of("x"); }), "another outcome"));
   CHECK(says(attempt([&](Outcome& o) { o.present = {stranger}; }), "no member"));
   CHECK(says(attempt([&](Outcome& o) { o.removed = {{stranger, Fault::absent, {}}}; }), "no member"));
+  CHECK(says(attempt([&](Outcome& o) { o.strikes = {{keys[0].peer_id(), StrikeReason::late, stranger}}; }),
+             "no member"));
   CHECK(says(attempt([&](Outcome& o) { o.admitted = {{keys[1].peer_id(), false}}; }), "member already"));
   CHECK(says(attempt([&](Outcome& o) { o.present.clear(); }), "without contributors"));
   CHECK(says(chain.append(certify(good, {&keys[0]})), "no quorum"));

@@ -22,6 +22,8 @@ Outcome rich_outcome() {
   outcome.results = {digest_of("part 0"), Digest{}, digest_of("part 2")};
   outcome.removed = {{ids[1], Fault::silent, {}}, {ids[3], Fault::equivocation, digest_of("two messages")}};
   outcome.admitted = {{ids[4], false}, {ids[5], true}};
+  outcome.strikes = {{ids[0], StrikeReason::silent_reducer, std::nullopt},
+                     {ids[2], StrikeReason::late, ids[0]}};
   outcome.state = digest_of("state");
   outcome.parameters = digest_of("parameters");
   outcome.samples = 192;
@@ -33,7 +35,7 @@ Roster roster_of(const std::vector<KeyPair>& founders, const std::vector<KeyPair
   Outcome outcome;
   outcome.round = RoundNumber(1);
   for (const auto& id : ids_of(others)) outcome.admitted.push_back({id, false});
-  return Roster(ids_of(founders)).after(outcome);
+  return Roster(ids_of(founders)).after(outcome, 1.0 / 3);
 }
 
 std::vector<PeerId> join(std::vector<PeerId> a, const std::vector<PeerId>& b) {
@@ -55,6 +57,7 @@ TEST_CASE(
   CHECK(decoded->removed[1].fault == Fault::equivocation);
   CHECK(decoded->removed[1].evidence == digest_of("two messages"));
   CHECK(decoded->admitted[1].client_mode);
+  CHECK(decoded->strikes == outcome.strikes);
   CHECK(decoded->attempt == Attempt(2));
   CHECK(decoded->loss == 0.75F);
   Outcome other = outcome;
@@ -93,6 +96,24 @@ TEST_CASE("decoding an outcome refuses what the rules of its form forbid") {
   outcome.removed[1].evidence = Digest{};  // a ban without evidence
   CHECK(refused(outcome));
   outcome = rich_outcome();
+  std::swap(outcome.strikes[0], outcome.strikes[1]);
+  CHECK(refused(outcome));
+  outcome = rich_outcome();
+  outcome.strikes[1].peer = outcome.strikes[0].peer;  // one each
+  CHECK(refused(outcome));
+  outcome = rich_outcome();
+  outcome.strikes[0].other = outcome.strikes[1].peer;  // nobody else is silent with it
+  CHECK(refused(outcome));
+  outcome = rich_outcome();
+  outcome.strikes[1].other.reset();
+  CHECK(refused(outcome));
+  outcome = rich_outcome();
+  outcome.strikes[1].other = outcome.strikes[1].peer;
+  CHECK(refused(outcome));
+  outcome = rich_outcome();
+  outcome.strikes[0].reason = static_cast<StrikeReason>(9);
+  CHECK(refused(outcome));
+  outcome = rich_outcome();
   outcome.present.clear();
   CHECK(refused(outcome));
   outcome.kind = OutcomeKind::voided;
@@ -113,6 +134,7 @@ TEST_CASE("an outcome at its bounds fits, and one value has one encoding") {
   outcome.present.clear();
   outcome.removed.clear();
   outcome.admitted.clear();
+  outcome.strikes.clear();
   for (std::size_t i = 0; i < max_members; ++i) {
     ByteArray<32> key;
     rng.fill(key);
@@ -120,10 +142,12 @@ TEST_CASE("an outcome at its bounds fits, and one value has one encoding") {
     outcome.present.push_back(peer);
     outcome.removed.push_back({peer, Fault::malformed, digest_of("evidence")});
     outcome.admitted.push_back({peer, true});
+    outcome.strikes.push_back({peer, StrikeReason::given_up, ids_of(make_keys(1)).front()});
   }
   std::ranges::sort(outcome.present);
   std::ranges::sort(outcome.removed, {}, &Removal::peer);
   std::ranges::sort(outcome.admitted, {}, &Admission::peer);
+  std::ranges::sort(outcome.strikes, {}, &Strike::peer);
   outcome.results.assign(max_members, digest_of("part"));
   CHECK(Outcome::decode(outcome.encode()).has_value());
   Certificate certificate{outcome, {}};
@@ -134,19 +158,19 @@ TEST_CASE("an outcome at its bounds fits, and one value has one encoding") {
   Bytes trailing = encoded;
   trailing.push_back(0);
   CHECK_FALSE(Outcome::decode(trailing).has_value());
-  // The version follows the three bytes that announce sixteen fields: 2 as a fixint. As a uint8 it means the
-  // same and is refused.
+  // The version follows the three bytes that announce seventeen fields: 3 as a fixint. As a uint8 it means
+  // the same and is refused.
   constexpr std::size_t version = 3;
-  REQUIRE(encoded[version] == 2);
+  REQUIRE(encoded[version] == 3);
   Bytes wide = encoded;
   wide[version] = 0xcc;
-  wide.insert(wide.begin() + version + 1, 2);
+  wide.insert(wide.begin() + version + 1, 3);
   CHECK_FALSE(Outcome::decode(wide).has_value());
   Bytes newer = encoded;
-  newer[version] = 3;
+  newer[version] = 4;
   const auto result = Outcome::decode(newer);
   REQUIRE_FALSE(result.has_value());
-  CHECK(result.error().message == "outcome: format version 3 is unknown here");
+  CHECK(result.error().message == "outcome: format version 4 is unknown here");
 }
 
 TEST_CASE("cut, flipped and random bytes never decode to another certificate with the same votes") {

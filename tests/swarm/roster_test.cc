@@ -6,6 +6,10 @@ using namespace testudo;
 using namespace testudo::swarm;
 using namespace testudo::testing;
 
+namespace {
+constexpr double hostile_share = 1.0 / 3;
+}  // namespace
+
 TEST_CASE("a roster starts with the founders, ascending, each with one vote") {
   auto ids = ids_of(make_keys(3));
   std::ranges::reverse(ids);
@@ -29,7 +33,7 @@ TEST_CASE("an outcome removes, bans and admits; the order by id is kept and the 
   outcome.round = RoundNumber(7);
   outcome.removed = {{ids[1], Fault::silent, {}}, {ids[5], Fault::equivocation, digest_of("proof")}};
   outcome.admitted = {{ids[0], false}, {ids[4], true}};
-  const Roster after = before.after(outcome);
+  const Roster after = before.after(outcome, hostile_share);
   CHECK(before.size() == 3);
   REQUIRE(after.size() == 3);
   CHECK(after.members()[0].id == ids[0]);
@@ -46,7 +50,7 @@ TEST_CASE("an outcome removes, bans and admits; the order by id is kept and the 
   back.round = RoundNumber(8);
   back.kind = OutcomeKind::voided;
   back.admitted = {{ids[1], false}};
-  const Roster again = after.after(back);
+  const Roster again = after.after(back, hostile_share);
   CHECK(again.members()[1].id == ids[1]);
   CHECK(again.members()[1].founder);
   CHECK(again.members()[1].since == RoundNumber(8));
@@ -58,7 +62,7 @@ TEST_CASE("a banned founder is no founder any more: nobody waits for it, an elim
   Outcome outcome;
   outcome.round = RoundNumber(7);
   outcome.removed = {{ids[1], Fault::wrong_contribution, digest_of("proof")}, {ids[2], Fault::silent, {}}};
-  const Roster after = before.after(outcome);
+  const Roster after = before.after(outcome, hostile_share);
   REQUIRE(after.founding());
   CHECK(after.founders().size() == 3);
   CHECK_FALSE(after.is_founder(ids[1]));
@@ -74,18 +78,18 @@ TEST_CASE("a run that once had sixteen members is founded for ever") {
   Outcome grow;
   grow.round = RoundNumber(1);
   for (std::size_t i = 1; i + 1 < ids.size(); ++i) grow.admitted.push_back({ids[i], false});
-  roster = roster.after(grow);
+  roster = roster.after(grow, hostile_share);
   CHECK(roster.size() == founding_size - 1);
   CHECK(roster.founding());
   Outcome one;
   one.round = RoundNumber(2);
   one.admitted = {{ids.back(), false}};
-  roster = roster.after(one);
+  roster = roster.after(one, hostile_share);
   CHECK_FALSE(roster.founding());
   Outcome shrink;
   shrink.round = RoundNumber(3);
   for (std::size_t i = 1; i < 9; ++i) shrink.removed.push_back({ids[i], Fault::absent, {}});
-  roster = roster.after(shrink);
+  roster = roster.after(shrink, hostile_share);
   CHECK(roster.size() == founding_size - 8);
   CHECK_FALSE(roster.founding());
 }
@@ -101,4 +105,55 @@ TEST_CASE("a third of equal votes are hostile at most, and exactly a third where
   }
   CHECK(Roster().greatest_hostile_count(1.0 / 3) == 0);
   CHECK(Roster(ids).greatest_hostile_count(0.49) == 147);
+}
+
+TEST_CASE("strikes make two rest from the round after the third of them on, and fade after their window") {
+  const auto ids = ids_of(make_keys(5));
+  Roster roster(ids);
+  const auto round = [&](std::uint64_t number, std::vector<Strike> strikes) {
+    Outcome outcome;
+    outcome.round = RoundNumber(number);
+    outcome.strikes = std::move(strikes);
+    roster = roster.after(outcome, hostile_share);
+  };
+  const Strike strike{ids[1], StrikeReason::answered_challenge, ids[3]};
+  round(1, {strike});
+  round(2, {});
+  round(3, {strike});
+  CHECK(roster.resting().empty());
+  CHECK(roster.members()[1].reduces());
+  round(4, {strike});
+  CHECK(roster.resting() == std::vector<PeerId>{ids[1], ids[3]});
+  CHECK_FALSE(roster.members()[3].reduces());
+  CHECK(roster.members()[3].weight == 1);
+  CHECK(roster.members()[2].reduces());
+  for (std::uint64_t number = 5; number < 1 + strike_window; ++number) round(number, {});
+  CHECK(roster.strikes().size() == 3);
+  CHECK(roster.resting().size() ==
+        2);  // of round 1 + strike_window, the last that the first strike counts in
+  round(1 + strike_window, {});
+  CHECK(roster.strikes().size() == 2);
+  CHECK(roster.resting().empty());
+}
+
+TEST_CASE("who is attempted in vain has its strikes all the same, and a seat lost and regained keeps them") {
+  const auto ids = ids_of(make_keys(5));
+  Roster roster(ids);
+  for (std::uint64_t number = 1; number <= 3; ++number) {
+    Outcome outcome;
+    outcome.round = RoundNumber(number);
+    outcome.kind = OutcomeKind::voided;
+    outcome.strikes = {{ids[0], StrikeReason::silent_validator, std::nullopt}};
+    roster = roster.after(outcome, hostile_share);
+  }
+  CHECK(roster.resting() == std::vector<PeerId>{ids[0]});
+  Outcome lost;
+  lost.round = RoundNumber(4);
+  lost.removed = {{ids[0], Fault::absent, {}}};
+  roster = roster.after(lost, hostile_share);
+  CHECK(roster.resting().empty());
+  Outcome back;
+  back.round = RoundNumber(5);
+  back.admitted = {{ids[0], false}};
+  CHECK(roster.after(back, hostile_share).resting() == std::vector<PeerId>{ids[0]});
 }

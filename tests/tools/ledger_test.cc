@@ -5,7 +5,10 @@
 #include <csignal>
 #include <filesystem>
 
+#include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
+#include "net/storage/sqlite_storage.h"
+#include "tests/swarm/testing.h"
 #include "tests/tools/processes.h"
 
 using namespace testudo;
@@ -103,6 +106,52 @@ TEST_CASE("a reader of ledger show that has seen enough is a good end, and nothi
   REQUIRE(piped->wait_end());
   CHECK(piped->errors().empty());
   CHECK(piped->exit_code() == 128 + SIGPIPE);
+}
+
+TEST_CASE("strikes are shown with both ends, and who reduces nothing because of them") {
+  ProcessTest test;
+  const std::string directory = test.path("struck");
+  std::filesystem::create_directories(directory + "/manifests");
+  const auto keys = testing::make_keys(4);
+  const swarm::SignedManifest manifest = testing::make_signed_manifest(keys);
+  const swarm::RunId run = manifest.manifest.run_id();
+  REQUIRE(write_file(directory + "/manifests/" + to_hex(run), manifest.encode()));
+  const std::string first = keys[0].peer_id().to_text();
+  const std::string second = keys[1].peer_id().to_text();
+  {
+    auto storage = net::SqliteStorage::open(directory + "/testudo.sqlite");
+    REQUIRE(storage.has_value());
+    auto ledger = swarm::Ledger::open(**storage, manifest);
+    REQUIRE(ledger.has_value());
+    for (int round = 1; round <= 4; ++round) {
+      auto outcome = testing::next_outcome((*ledger)->chain(), run);
+      outcome.strikes = {{keys[0].peer_id(), swarm::StrikeReason::answered_challenge, keys[1].peer_id()}};
+      if (round == 4) outcome.strikes = {{keys[2].peer_id(), swarm::StrikeReason::silent_validator, {}}};
+      REQUIRE((*ledger)->append(testing::certify(outcome, keys)).has_value());
+    }
+  }
+  const auto shown = test.run({"ledger", "show", directory});
+  std::string text;  // on one line
+  for (const std::string& line : shown->lines) {
+    CHECK(line.size() <= 100);
+    text += line.substr(std::min(line.size(), line.find_first_not_of(' '))) + " ";
+  }
+  CAPTURE(text);
+  CHECK(text.find("strike between " + first + " and " + second + ": answered challenge") !=
+        std::string::npos);
+  CHECK(text.find("strike of " + keys[2].peer_id().to_text() + ": silent validator") != std::string::npos);
+  const std::string rests = "reduces nothing now: " + first;
+  REQUIRE(text.find(rests) != std::string::npos);
+  CHECK(text.find(rests) == text.rfind(rests));  // once, not after every round
+  CHECK(text.find("4 strikes") != std::string::npos);
+  const auto json = test.run({"ledger", "show", directory, "--json"});
+  const auto certificates = json->events("certificate");
+  REQUIRE(certificates.size() == 4);
+  CHECK(certificates[0].at("strikes")[0].at("with") == second);
+  CHECK(certificates[3].at("strikes")[0].at("with").is_null());
+  CHECK(certificates[1].at("resting").empty());
+  CHECK(certificates[2].at("resting").size() == 2);
+  CHECK(json->events("ledger").at(0).at("strikes") == 4);
 }
 
 TEST_CASE("a file that was cut, or has other bytes in it, never passes for another ledger") {

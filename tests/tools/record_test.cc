@@ -57,6 +57,20 @@ TEST_CASE("members that do not say what they hold do not agree") {
   CHECK_FALSE(run.agreement().holds());
 }
 
+TEST_CASE("strikes count for both ends, as the first member saw them") {
+  RunRecord run = two_honest_and_one_hostile();
+  const auto line = [](const std::string& with) {
+    return R"({"event":"strike","run":"00","round":4,"peer":"peer-c","reason":"late","with":)" + with + "}";
+  };
+  for (const std::size_t member : {0U, 1U}) {
+    CHECK(run.add_line(member, line(R"("peer-b")")));
+    CHECK(run.add_line(member, line("null")));
+  }
+  CHECK(run.members()[0].strikes == 0);
+  CHECK(run.members()[1].strikes == 1);
+  CHECK(run.members()[2].strikes == 2);
+}
+
 TEST_CASE("the curve takes accuracy from whichever honest member measured it") {
   RunRecord run = two_honest_and_one_hostile();
   CHECK(run.add_line(0, round_line(1, "aa")));

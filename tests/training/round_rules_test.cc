@@ -46,6 +46,18 @@ TEST_CASE("a member may challenge a few results, or all of as many reducers as m
   CHECK_FALSE(may_challenge(missing({1, 2, 9}), reducers, 2, 3));
 }
 
+TEST_CASE("a reducer may challenge a few contributions, and name all that it misses of what it gives up") {
+  swarm::Manifest manifest;
+  manifest.challenge_limit = 2;
+  ReducePayload reduce;
+  for (const PeerId& id : make_ids(4)) reduce.given_up.push_back({PartIndex(1), id});
+  CHECK(fits(reduce, manifest));
+  reduce.missing = {reduce.given_up[0], reduce.given_up[1]};
+  CHECK(fits(reduce, manifest));
+  reduce.missing.push_back(reduce.given_up[2]);
+  CHECK_FALSE(fits(reduce, manifest));
+}
+
 TEST_CASE("while a run is founding, more than half of its founders must be there") {
   const auto ids = make_ids(4);
   const swarm::Roster roster(ids);
@@ -80,12 +92,24 @@ TEST_CASE("a part goes to the next living member in the permuted order that can 
   swarm::Roster roster({ids[0], ids[1], ids[3]});
   swarm::Outcome outcome;
   outcome.admitted = {{ids[2], true}};  // takes no inbound connections
-  roster = roster.after(outcome);
+  roster = roster.after(outcome, 1.0 / 3);
   const std::vector<PeerId> order{ids[3], ids[2], ids[0], ids[1]};
   CHECK(next_reducer(order, ids, roster, ids[3]) == ids[0]);
   CHECK(next_reducer(order, ids, roster, ids[1]) == ids[3]);
   CHECK(next_reducer(order, {ids[1], ids[2]}, roster, ids[3]) == ids[1]);
   CHECK(next_reducer(order, {ids[2]}, roster, ids[3]) == std::nullopt);
+  // Nor does it go to somebody who rests because of strikes.
+  for (std::uint64_t round = 1; round <= swarm::strike_limit; ++round) {
+    swarm::Outcome strike;
+    strike.round = swarm::RoundNumber(round);
+    strike.strikes = {{ids[0], swarm::StrikeReason::silent_reducer, std::nullopt}};
+    roster = roster.after(strike, 1.0 / 3);
+  }
+  CHECK(next_reducer(order, ids, roster, ids[3]) == ids[1]);
+  const auto ranges = partition_of(roster, 100, Digest{});
+  REQUIRE(ranges.has_value());
+  CHECK(ranges->size() == 2);
+  for (const PartRange& range : *ranges) CHECK(roster.members()[range.reducer].reduces());
 }
 
 TEST_CASE("who applies is admitted when more than half list it alike, up to the growth cap") {
@@ -134,6 +158,20 @@ TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   CHECK(commit_again->coin == commit.coin);
   CHECK(commit_again->applications == commit.applications);
   CHECK(commit_again->accusations.at(0).verify({}));
+  CHECK(commit_again->marks.empty());
+  CommitPayload marked = commit;
+  marked.marks = {{swarm::StrikeReason::silent_reducer, ids[1]},
+                  {swarm::StrikeReason::late, ids[0]},
+                  {swarm::StrikeReason::late, ids[1]}};
+  const auto marked_again = CommitPayload::decode(marked.encode());
+  REQUIRE(marked_again.has_value());
+  CHECK(marked_again->marks == marked.marks);
+  std::swap(marked.marks[1], marked.marks[2]);
+  CHECK_FALSE(CommitPayload::decode(marked.encode()).has_value());
+  marked.marks = {{swarm::StrikeReason::answered_challenge, ids[0]}};  // everybody sees that
+  CHECK_FALSE(CommitPayload::decode(marked.encode()).has_value());
+  marked.marks.assign(mark_limit + 1, {swarm::StrikeReason::late, ids[0]});
+  CHECK_FALSE(CommitPayload::decode(marked.encode()).has_value());
 
   CommitPayload unsorted = commit;
   std::swap(unsorted.applications[0], unsorted.applications[1]);
@@ -154,10 +192,12 @@ TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   CHECK_FALSE(CommitPayload::decode(large.encode()).has_value());
 
   const std::vector<PartOf> missing{{PartIndex(1), ids[0]}};
-  const ReducePayload reduced{{{PartIndex(3), Digest{}}, {PartIndex(4), std::nullopt}}, missing};
+  const ReducePayload reduced{
+      {{PartIndex(3), Digest{}}, {PartIndex(4), std::nullopt}}, missing, {{PartIndex(4), ids[1]}}};
   const auto reduced_again = ReducePayload::decode(reduced.encode());
   REQUIRE(reduced_again.has_value());
   CHECK(reduced_again->results == reduced.results);
+  CHECK(reduced_again->given_up == reduced.given_up);
   CHECK(reduced_again->missing == missing);
   const AnswerPayload answer{{{PartOf{PartIndex(1), ids[0]}, Bytes{1, 2}}}};
   const auto answer_again = AnswerPayload::decode(answer.encode());

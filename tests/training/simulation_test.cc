@@ -101,6 +101,32 @@ TEST_CASE("checkers catch a ban of an honest member, and a lost seat where nothi
   CHECK(after(swarm::Fault::equivocation, false, true) == "0 violations");
 }
 
+TEST_CASE("checkers catch strikes among honest members, and more of them that rest than hostile ones") {
+  const auto ids = Checked::ids();
+  const auto struck = [&](const swarm::Strike& strike, bool calm) {
+    Checked checked(calm);
+    checked.checker.set_hostile(2);
+    checked.checker.struck(0, strike, swarm::RoundNumber(3));
+    return checked.broken();
+  };
+  using swarm::StrikeReason;
+  CHECK(struck({ids[0], StrikeReason::late, ids[1]}, true) == "fair_strikes");
+  CHECK(struck({ids[0], StrikeReason::silent_validator, std::nullopt}, true) == "fair_strikes");
+  CHECK(struck({ids[0], StrikeReason::late, ids[1]}, false) == "0 violations");
+  CHECK(struck({ids[0], StrikeReason::late, ids[2]}, true) == "0 violations");
+  CHECK(struck({ids[2], StrikeReason::silent_validator, std::nullopt}, true) == "0 violations");
+  const auto rest = [&](const std::vector<swarm::PeerId>& resting) {
+    Checked checked;
+    checked.checker.set_hostile(2);
+    checked.checker.rests(0, resting, swarm::RoundNumber(3));
+    return checked.broken();
+  };
+  CHECK(rest({}) == "0 violations");
+  CHECK(rest({ids[1], ids[2]}) == "0 violations");
+  CHECK(rest({ids[1]}) == "fair_strikes");
+  CHECK(rest(ids) == "fair_strikes");
+}
+
 TEST_CASE("checkers catch certified rounds that are lost, or reported twice") {
   Checked lost;
   lost.at_second(1, 0, Checked::report(1, 7), 7);

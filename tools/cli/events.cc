@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 #include "crypto/base/encoding.h"
 
 namespace testudo::tools {
@@ -44,6 +46,18 @@ std::string round_text(const training::RoundReport& report) {
   return fmt::format("round {:<6} loss {:<9.4g} {}  members {:<3} sent {:<9} received {:<9} {:.2f} s",
                      report.round.value(), report.loss, accuracy, report.members,
                      bytes_text(report.bytes_sent), bytes_text(report.bytes_received), report.seconds);
+}
+
+std::string strike_text(const swarm::Strike& strike) {
+  if (!strike.other) return fmt::format("of {}: {}", strike.peer.to_text(), name(strike.reason));
+  return fmt::format("between {} and {}: {}", strike.peer.to_text(), strike.other->to_text(),
+                     name(strike.reason));
+}
+
+Json strike_json(const swarm::Strike& strike) {
+  return {{"peer", strike.peer.to_text()},
+          {"reason", std::string(name(strike.reason))},
+          {"with", strike.other ? Json(strike.other->to_text()) : Json(nullptr)}};
 }
 
 net::Task<Result<void>> listen(node::Node& node, std::vector<net::Multiaddr> addresses, Output& output) {
@@ -92,6 +106,27 @@ void RunEvents::on_removed(const swarm::Removal& removal, swarm::RoundNumber rou
 void RunEvents::on_admitted(const swarm::PeerId& peer, swarm::RoundNumber round) {
   output_.say({{"event", "admitted"}, {"run", run_}, {"peer", peer.to_text()}, {"round", round.value()}},
               fmt::format("round {:<6} admitted {}", round.value(), peer.to_text()));
+}
+
+void RunEvents::on_strike(const swarm::Strike& strike, swarm::RoundNumber round) {
+  Json event = {{"event", "strike"}, {"run", run_}, {"round", round.value()}};
+  event.update(strike_json(strike));
+  output_.say(event, fmt::format("round {:<6} strike {}", round.value(), strike_text(strike)));
+}
+
+void RunEvents::on_resting(const std::vector<swarm::PeerId>& resting, swarm::RoundNumber from) {
+  const auto say = [&](const swarm::PeerId& peer, const char* event, const char* what) {
+    output_.say({{"event", event}, {"run", run_}, {"round", from.value()}, {"peer", peer.to_text()}},
+                fmt::format("round {:<6} {} {}", from.value(), peer.to_text(), what));
+  };
+  for (const swarm::PeerId& peer : resting) {
+    if (!std::ranges::binary_search(resting_, peer))
+      say(peer, "rests", "reduces nothing until its strikes fade");
+  }
+  for (const swarm::PeerId& peer : resting_) {
+    if (!std::ranges::binary_search(resting, peer)) say(peer, "reduces", "reduces again, or has left");
+  }
+  resting_ = resting;
 }
 
 void RunEvents::on_waiting(const std::string& reason) {

@@ -15,6 +15,11 @@ namespace testudo::tools {
 Json round_event(const std::string& run, const training::RoundReport& report);
 std::string round_text(const training::RoundReport& report);
 
+// "between A and B: answered challenge", "of A: silent validator".
+std::string strike_text(const swarm::Strike& strike);
+// {"peer", "reason", "with"}; nobody is null.
+Json strike_json(const swarm::Strike& strike);
+
 // Listens on all of them, then says each address that others can dial.
 net::Task<Result<void>> listen(node::Node& node, std::vector<net::Multiaddr> addresses, Output& output);
 
@@ -33,6 +38,8 @@ class RunEvents final : public node::SessionObserver {
   void on_round(const training::RoundReport& report) override;
   void on_removed(const swarm::Removal& removal, swarm::RoundNumber round) override;
   void on_admitted(const swarm::PeerId& peer, swarm::RoundNumber round) override;
+  void on_strike(const swarm::Strike& strike, swarm::RoundNumber round) override;
+  void on_resting(const std::vector<swarm::PeerId>& resting, swarm::RoundNumber from) override;
   void on_waiting(const std::string& reason) override;
 
   const std::optional<training::Evaluation>& last_evaluation() const { return last_evaluation_; }
@@ -44,6 +51,7 @@ class RunEvents final : public node::SessionObserver {
   const net::Scheduler& scheduler_;
   std::string run_;
   std::uint64_t last_round_ = 1;
+  std::vector<swarm::PeerId> resting_;
   std::function<void(swarm::RoundNumber)> started_;
   std::function<void(const std::string&)> phase_ended_;
   std::optional<training::Evaluation> last_evaluation_;

@@ -78,6 +78,11 @@ Result<void> RunRecord::add_line(std::size_t index, std::string_view line) {
     ban.evidence = text(event, "evidence");
   } else if (kind == "verified" || kind == "broken") {
     ledger_ = kind == "verified" ? kind : kind + ": " + text(event, "cause");
+  } else if (kind == "strike") {
+    for (MemberRecord& other : members_) {
+      const bool struck = other.peer == text(event, "peer") || other.peer == text(event, "with");
+      if (index == 0 && struck) ++other.strikes;
+    }
   } else if (kind == "admitted") {
     for (MemberRecord& other : members_) {
       if (other.peer == text(event, "peer")) other.removed.clear();

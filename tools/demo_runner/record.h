@@ -25,6 +25,7 @@ struct MemberRecord {
   std::uint64_t bytes_received = 0;
   std::optional<double> accuracy;  // its last evaluation
   std::string removed;             // "eliminated in round 12: silent"; empty while it holds its seat
+  std::uint64_t strikes = 0;       // of its own and between it and others, as the first member saw them
   bool done = false;               // it said so itself
 };
 

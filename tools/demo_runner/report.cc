@@ -182,7 +182,8 @@ std::string phases_figure(const std::vector<RunRecord>& runs) {
 std::string members_table(const RunRecord& run) {
   std::string out = fmt::format(
       R"(<h2>Members of the {} run</h2><div class="scroll"><table><thead><tr><th>member</th><th>peer</th><th>kind</th>)"
-      R"(<th class="number">last round</th><th class="number">sent</th><th class="number">received</th><th>status</th>)"
+      R"(<th class="number">last round</th><th class="number">sent</th><th class="number">received</th>)"
+      R"(<th class="number">strikes</th><th>status</th>)"
       R"(</tr></thead><tbody>)",
       escape(run.rule()));
   for (const MemberRecord& member : run.members()) {
@@ -192,11 +193,11 @@ std::string members_table(const RunRecord& run) {
                                                        : "never took part";
     out += fmt::format(
         R"(<tr><td>{}</td><td><code>{}</code></td><td class="{}">{}</td><td class="number">{}</td>)"
-        R"(<td class="number">{}</td><td class="number">{}</td><td>{}</td></tr>)",
+        R"(<td class="number">{}</td><td class="number">{}</td><td class="number">{}</td><td>{}</td></tr>)",
         escape(member.name), escape(member.peer), member.hostile ? "hostile" : "",
         member.hostile ? "hostile" : "honest", member.last_round,
         bytes_text(static_cast<double>(member.bytes_sent)),
-        bytes_text(static_cast<double>(member.bytes_received)), escape(status));
+        bytes_text(static_cast<double>(member.bytes_received)), member.strikes, escape(status));
   }
   return out + "</tbody></table></div>\n";
 }
@@ -247,6 +248,7 @@ Json summary_of(const RunRecord& run) {
                             {"bytes_sent", member.bytes_sent},
                             {"bytes_received", member.bytes_received},
                             {"removed", member.removed},
+                            {"strikes", member.strikes},
                             {"finished", member.done}});
   }
   return out;

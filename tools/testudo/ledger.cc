@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "net/storage/sqlite_storage.h"
 #include "node/addresses.h"
 #include "node/data_directory.h"
+#include "tools/cli/events.h"
 #include "tools/cli/wrapped.h"
 #include "tools/testudo/commands.h"
 #include "training/round/ledger_audit.h"
@@ -113,6 +115,10 @@ Json certificate_json(const std::string& run, const CertificateAudit& entry) {
   }
   Json admitted = Json::array();
   for (const swarm::Admission& admission : outcome.admitted) admitted.push_back(admission.peer.to_text());
+  Json strikes = Json::array();
+  for (const swarm::Strike& strike : outcome.strikes) strikes.push_back(strike_json(strike));
+  Json resting = Json::array();
+  for (const swarm::PeerId& peer : entry.resting) resting.push_back(peer.to_text());
   return {{"event", "certificate"},
           {"run", run},
           {"height", entry.height},
@@ -126,7 +132,9 @@ Json certificate_json(const std::string& run, const CertificateAudit& entry) {
           {"loss", applied ? number(static_cast<double>(outcome.loss)) : Json(nullptr)},
           {"banned", std::move(banned)},
           {"eliminated", std::move(eliminated)},
-          {"admitted", std::move(admitted)}};
+          {"admitted", std::move(admitted)},
+          {"strikes", std::move(strikes)},
+          {"resting", std::move(resting)}};
 }
 
 std::string certificate_text(const CertificateAudit& entry) {
@@ -143,6 +151,19 @@ std::string certificate_text(const CertificateAudit& entry) {
     text += fmt::format("\n             eliminated {}: {}", removal.peer.to_text(), name(removal.fault));
   }
   for (const auto& ban : entry.bans) text += "\n" + ban_text(std::string(13, ' '), 15, ban);
+  for (const swarm::Strike& strike : outcome.strikes)
+    text += "\n" + wrapped("strike " + strike_text(strike), 13);
+  const auto among = [](const std::vector<swarm::PeerId>& peers, const swarm::PeerId& peer) {
+    return std::ranges::binary_search(peers, peer);
+  };
+  for (const swarm::PeerId& peer : entry.resting) {
+    if (!among(entry.rested, peer))
+      text += fmt::format("\n             reduces nothing now: {}", peer.to_text());
+  }
+  for (const swarm::PeerId& peer : entry.rested) {
+    if (!among(entry.resting, peer))
+      text += fmt::format("\n             reduces again, or has left: {}", peer.to_text());
+  }
   return text;
 }
 
@@ -154,6 +175,7 @@ Json summary_json(const char* event, const std::string& run, const LedgerAudit& 
           {"voids", audit.voids},
           {"members", audit.members},
           {"eliminated", audit.eliminations},
+          {"strikes", audit.strikes},
           {"banned", audit.proven + audit.attested + audit.without_evidence},
           {"proven", audit.proven},
           {"attested", audit.attested},
@@ -162,11 +184,11 @@ Json summary_json(const char* event, const std::string& run, const LedgerAudit& 
 
 std::string summary_text(const LedgerAudit& audit) {
   return fmt::format(
-      "{} applied, {} voided; {}; {} eliminated; banned: {} proven by their evidence, {} attested by "
+      "{} applied, {} voided; {}; {} eliminated; {}; banned: {} proven by their evidence, {} attested by "
       "measurements or what could be kept, {} without evidence here",
       counted(audit.rounds.value(), "round"), counted(audit.voids, "attempt"),
-      counted(audit.members, "member"), audit.eliminations, audit.proven, audit.attested,
-      audit.without_evidence);
+      counted(audit.members, "member"), audit.eliminations, counted(audit.strikes, "strike"), audit.proven,
+      audit.attested, audit.without_evidence);
 }
 
 Result<void> broken(const std::string& run, const LedgerAudit& audit, Output& output) {
@@ -277,8 +299,8 @@ void add_ledger(Program& program) {
   const auto options = std::make_shared<LedgerOptions>();
   CLI::App* command = add_ledger_command(
       program, group, "show", "Show the rounds of a run, and who was banned for what",
-      R"(A line a round: whether it was applied, the members and samples, who lost its seat or was banned and what proves it;
-last a summary of the whole run. Reads only: the member of that directory may be running.
+      R"(A line a round: whether it was applied, the members and samples, who lost its seat or was banned and what proves it,
+who has a strike for what, and who reduces nothing because of strikes; last a summary of the whole run. Reads only: the member of that directory may be running.
 
 Example:  testudo ledger show /tmp/a
           testudo ledger show /tmp/a --last 20

@@ -216,6 +216,10 @@ void say_report(const RoundArguments& arguments, std::uint64_t seed, const Round
   if (report.kills > 0) text += fmt::format(", killed {}", report.kills);
   if (report.partitions > 0) text += fmt::format(", partitions {}", report.partitions);
   if (report.eliminated_honest > 0) text += fmt::format(", seats lost {}", report.eliminated_honest);
+  if (report.strikes > 0) {
+    text += fmt::format(", strikes {}, rested {} hostile and {} honest members", report.strikes,
+                        report.rested_hostile, report.rested_honest);
+  }
   if (arguments.hostile > 0 && report.banned_hostile == 0) text += ", no hostile member banned";
   if (report.banned_hostile > 0) {
     text += fmt::format(", hostile members banned {} after {:.1f} rounds on average", report.banned_hostile,
@@ -236,6 +240,9 @@ void say_report(const RoundArguments& arguments, std::uint64_t seed, const Round
               {"banned_hostile", report.banned_hostile},
               {"banned_honest", report.banned_honest},
               {"eliminated_honest", report.eliminated_honest},
+              {"strikes", report.strikes},
+              {"rested_hostile", report.rested_hostile},
+              {"rested_honest", report.rested_honest},
               {"rounds_to_ban_mean", report.banned_hostile > 0 ? Json(report.rounds_to_ban) : Json(nullptr)},
               {"divergences", divergences(report)},
               {"virtual_seconds", virtual_seconds},

@@ -25,6 +25,8 @@ class Audit {
       audited.height = entry->context.height;
       audited.outcome = outcome;
       audited.members = reader.chain().roster().size();
+      audited.rested = entry->context.roster->resting();
+      audited.resting = reader.chain().roster().resting();
       audited.signers = entry->certificate.votes.size();
       for (const swarm::Removal& removal : outcome.removed) {
         if (!is_ban(removal.fault)) {
@@ -34,6 +36,7 @@ class Audit {
         TRY(auto ban, judge(reader, entry->context, removal));
         audited.bans.push_back(std::move(ban));
       }
+      found_.strikes += outcome.strikes.size();
       if (outcome.kind == swarm::OutcomeKind::apply) {
         found_.rounds = outcome.round;
         parameters = outcome.parameters;

@@ -33,6 +33,8 @@ struct CertificateAudit {
   std::size_t members = 0;  // of the roster that it makes
   std::size_t signers = 0;
   std::vector<BanAudit> bans;
+  std::vector<swarm::PeerId> rested;   // who reduced nothing in it because of strikes, ascending
+  std::vector<swarm::PeerId> resting;  // who does from here on
 };
 
 struct AuditOptions {
@@ -54,6 +56,7 @@ struct LedgerAudit {
   std::size_t members = 0;    // of the last roster
   std::size_t voids = 0;
   std::size_t eliminations = 0;
+  std::size_t strikes = 0;
   std::size_t proven = 0;  // bans, by their Proof
   std::size_t attested = 0;
   std::size_t without_evidence = 0;

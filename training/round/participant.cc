@@ -195,6 +195,7 @@ Task<void> Participant::Impl::attempt() {
                .spare = spare_,
                .applications = fresh_applications(),
                .accusations = accusations(),
+               .marks = std::exchange(marks_, {}),
                .last = record_of(position.round.value() - 1),
                .before_last = record_of(position.round.value() - 2),
                .on_phase_ended =
@@ -252,6 +253,11 @@ Task<void> Participant::Impl::attempt() {
     }
     ask_whoever_is_ahead();
     co_await changed_.wait();
+  }
+  // What this member saw in an attempt that it then slept through says nothing of others.
+  if (!spectator_) {
+    marks_.assign(round.marks().begin(), round.marks().end());
+    if (marks_.size() > mark_limit) marks_.resize(mark_limit);
   }
   const Round::Result* own = result && *result ? &**result : nullptr;
   Certificate certificate = std::move(*certificate_);
@@ -390,10 +396,38 @@ void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
     observer_.on_admitted(admission.peer, outcome.round);
     applicants_.erase(admission.peer);
   }
+  note_strikes(outcome);
   std::vector<PeerId> wanted = chain().roster().founders();
   for (const auto& member : chain().roster().members()) wanted.push_back(member.id);
   std::erase_if(wanted, [this](const PeerId& id) { return chain().roster().is_banned(id); });
   directory_.set_wanted(std::move(wanted));
+}
+
+// What it means for this member, and what its owner may do about it.
+void Participant::Impl::note_strikes(const swarm::Outcome& outcome) {
+  for (const swarm::Strike& strike : outcome.strikes) {
+    observer_.on_strike(strike, outcome.round);
+    if (strike.peer != self_ && strike.other != self_) continue;
+    const std::string with =
+        strike.other ? ", with " + (strike.other == self_ ? strike.peer : *strike.other).to_text() : "";
+    log::warn("round {}: a strike for this member{}: {}; {}", outcome.round.value(), with,
+              name(strike.reason), swarm::advice(strike.reason));
+  }
+  std::vector<PeerId> resting = chain().roster().resting();
+  if (resting == resting_) return;
+  const bool rests = std::ranges::binary_search(resting, self_);
+  const bool rested = std::ranges::binary_search(resting_, self_);
+  if (rests && !rested) {
+    log::warn(
+        "from round {} on this member reduces nothing, because of strikes; they fade after {} rounds, and it "
+        "keeps its seat and its vote. When they are with many others, your line is likely at fault: see that "
+        "it is up, and fast enough for the parts of this model",
+        chain().next_round().value(), swarm::strike_window);
+  } else if (rested && !rests) {
+    log::info("this member reduces again");
+  }
+  resting_ = std::move(resting);
+  observer_.on_resting(resting_, chain().next_round());
 }
 
 // As its own ledger has it.

@@ -56,6 +56,9 @@ class ParticipantObserver {
   virtual void on_round(const RoundReport&) {}
   virtual void on_removed(const swarm::Removal&, swarm::RoundNumber) {}
   virtual void on_admitted(const swarm::PeerId&, swarm::RoundNumber) {}
+  virtual void on_strike(const swarm::Strike&, swarm::RoundNumber) {}
+  // Who reduces nothing because of strikes, ascending, from this round on; when it changes.
+  virtual void on_resting(const std::vector<swarm::PeerId>&, swarm::RoundNumber) {}
   // Why nothing happens at the moment ("waiting for the founders: 1 of 2 connected"), once per change.
   virtual void on_waiting(const std::string&) {}
 };

@@ -182,6 +182,7 @@ class Participant::Impl {
   void say_waiting(const std::string& reason);
   void say_unwritten(const Error& error);
   void note_roster(const swarm::Outcome& outcome);
+  void note_strikes(const swarm::Outcome& outcome);
   Error banned() const;
   Task<void> dismiss(PeerId peer, Certificate certificate);
 
@@ -200,6 +201,8 @@ class Participant::Impl {
   std::shared_ptr<const TrainingState> state_;  // of the chain's head; null while it has to be fetched
   std::shared_ptr<SpareBuffers> spare_;
   std::map<std::uint64_t, std::shared_ptr<const RoundRecord>> records_;  // of the last two applied rounds
+  std::vector<Mark> marks_;                                              // of the last attempt
+  std::vector<PeerId> resting_;                                          // as the observer knows it
   StateStore states_;
   swarm::Directory directory_;
   std::unique_ptr<swarm::Links> control_;

@@ -23,6 +23,12 @@ struct WireHolding {
   MSGPACK_DEFINE_ARRAY(target, part, sketch)
 };
 
+struct WireMark {
+  std::uint8_t reason = 0;
+  swarm::PeerId peer;
+  MSGPACK_DEFINE_ARRAY(reason, peer)
+};
+
 struct WireCommit {
   std::vector<Digest> parts;
   std::vector<double> distances;
@@ -32,7 +38,8 @@ struct WireCommit {
   std::vector<WireApplication> applications;
   std::vector<Bytes> accusations;
   std::vector<WireHolding> holdings;
-  MSGPACK_DEFINE_ARRAY(parts, distances, samples, loss, coin, applications, accusations, holdings)
+  std::vector<WireMark> marks;
+  MSGPACK_DEFINE_ARRAY(parts, distances, samples, loss, coin, applications, accusations, holdings, marks)
 };
 
 struct WirePartOf {
@@ -63,7 +70,8 @@ struct WireReduced {
 struct WireReduce {
   std::vector<WireReduced> results;
   std::vector<WirePartOf> missing;
-  MSGPACK_DEFINE_ARRAY(results, missing)
+  std::vector<WirePartOf> given_up;
+  MSGPACK_DEFINE_ARRAY(results, missing, given_up)
 };
 
 struct WireReveal {
@@ -155,12 +163,13 @@ Result<std::vector<PartOf>> read_challenges(const std::vector<WirePartOf>& wire)
 }  // namespace
 
 Bytes CommitPayload::encode() const {
-  WireCommit wire{parts, distances, samples, loss, coin, {}, {}, {}};
+  WireCommit wire{parts, distances, samples, loss, coin, {}, {}, {}, {}};
   for (const auto& entry : applications) wire.applications.push_back({entry.peer, entry.client_mode});
   for (const auto& accusation : accusations) wire.accusations.push_back(accusation.encode());
   for (const Holding& holding : holdings) {
     wire.holdings.push_back({holding.target, holding.part.value(), sketch_bytes(holding.sketch)});
   }
+  for (const Mark& mark : marks) wire.marks.push_back({static_cast<std::uint8_t>(mark.reason), mark.peer});
   return net::pack(wire);
 }
 
@@ -170,6 +179,7 @@ Result<CommitPayload> CommitPayload::decode(ByteView bytes) {
   TRY_VOID(at_most(wire.applications, application_limit, "applications"));
   TRY_VOID(at_most(wire.accusations, accusation_limit, "accusations"));
   TRY_VOID(at_most(wire.holdings, part_limit, "holdings"));
+  TRY_VOID(at_most(wire.marks, mark_limit, "marks"));
   if (!std::isfinite(wire.loss)) return fail(ErrorCode::protocol, "loss is not finite");
   if (!wire.distances.empty() && wire.distances.size() != wire.parts.size()) {
     return fail(ErrorCode::protocol, std::to_string(wire.distances.size()) + " distances for " +
@@ -179,7 +189,7 @@ Result<CommitPayload> CommitPayload::decode(ByteView bytes) {
     return fail(ErrorCode::protocol, "a distance is no length");
   }
   CommitPayload payload{
-      std::move(wire.parts), std::move(wire.distances), wire.samples, wire.loss, wire.coin, {}, {}, {}};
+      std::move(wire.parts), std::move(wire.distances), wire.samples, wire.loss, wire.coin, {}, {}, {}, {}};
   for (const auto& entry : wire.applications) payload.applications.push_back({entry.peer, entry.client_mode});
   const auto by_peer = [](const auto& a, const auto& b) { return a.peer < b.peer; };
   if (std::ranges::adjacent_find(payload.applications, [&](const auto& a, const auto& b) {
@@ -195,7 +205,27 @@ Result<CommitPayload> CommitPayload::decode(ByteView bytes) {
     TRY(const Sketch sketch, read_sketch(holding.sketch));
     payload.holdings.push_back({holding.target, PartIndex(holding.part), sketch});
   }
+  for (const WireMark& mark : wire.marks) {
+    const auto reason = static_cast<swarm::StrikeReason>(mark.reason);
+    if (!is_mark(reason)) return fail(ErrorCode::protocol, "a mark for what nobody is marked for");
+    payload.marks.push_back({reason, mark.peer});
+  }
+  if (std::ranges::adjacent_find(payload.marks, std::ranges::greater_equal{}) != payload.marks.end()) {
+    return fail(ErrorCode::protocol, "marks are not ascending");
+  }
   return payload;
+}
+
+bool is_mark(swarm::StrikeReason reason) {
+  switch (reason) {
+    case swarm::StrikeReason::late:
+    case swarm::StrikeReason::unconfirmed:
+    case swarm::StrikeReason::silent_validator:
+    case swarm::StrikeReason::silent_reducer:
+      return true;
+    default:
+      return false;
+  }
 }
 
 const Sketch* CommitPayload::find_holding(const swarm::PeerId& target, PartIndex part) const {
@@ -241,6 +271,7 @@ Bytes ReducePayload::encode() const {
     wire.results.push_back({part.value(), hash ? std::vector<Digest>{*hash} : std::vector<Digest>{}});
   }
   wire.missing = written(missing);
+  wire.given_up = written(given_up);
   return net::pack(wire);
 }
 
@@ -254,6 +285,7 @@ Result<ReducePayload> ReducePayload::decode(ByteView bytes) {
                                  entry.hash.empty() ? std::nullopt : std::optional<Digest>(entry.hash[0]));
   }
   TRY(payload.missing, read_challenges(wire.missing));
+  TRY(payload.given_up, read_challenges(wire.given_up));
   return payload;
 }
 

@@ -19,6 +19,7 @@ inline constexpr std::size_t part_limit = 256;        // far above group_max
 inline constexpr std::size_t application_limit = 64;  // applications that one COMMIT lists
 inline constexpr std::size_t accusation_limit = 4;    // equivocations that one COMMIT reports
 inline constexpr std::size_t dispute_limit = 4;       // disputes that one round settles
+inline constexpr std::size_t mark_limit = 256;        // marks that one COMMIT lists
 
 // A sketch of a part that its sender reduced two rounds ago: of the contribution of `target`, which a
 // validator recomputed in the last round.
@@ -27,6 +28,15 @@ struct Holding {
   PartIndex part;
   Sketch sketch{};
 };
+
+// What a member holds against another since its last COMMIT, where only members that were there can tell:
+// `late`, `unconfirmed`, `silent_validator` or `silent_reducer`. None while all is well.
+struct Mark {
+  swarm::StrikeReason reason = swarm::StrikeReason::late;
+  swarm::PeerId peer;
+  auto operator<=>(const Mark&) const = default;
+};
+bool is_mark(swarm::StrikeReason reason);
 
 struct CommitPayload {
   std::vector<Digest> parts;  // hashes of the encoded parts; empty: takes part without contributing
@@ -39,6 +49,7 @@ struct CommitPayload {
   std::vector<swarm::Admission> applications;  // seen by this member, ascending
   std::vector<swarm::Equivocation> accusations;
   std::vector<Holding> holdings;
+  std::vector<Mark> marks;  // ascending
 
   const Sketch* find_holding(const swarm::PeerId& target, PartIndex part) const;
   Bytes encode() const;
@@ -70,10 +81,12 @@ struct AnswerPayload {
 
 // Hashes of the encoded results; nothing for a part whose rule did not converge (it is absent, nobody is
 // guilty). REDUCE: challenges of contributions that the sender misses; the parts that these are of have no
-// result yet. A part of which nothing is said is given up.
+// result yet. A part of which nothing is said is given up: what the sender misses of such parts, more than it
+// may challenge; nobody is asked for that.
 struct ReducePayload {
   std::vector<std::pair<PartIndex, std::optional<Digest>>> results;
   std::vector<PartOf> missing;
+  std::vector<PartOf> given_up;
 
   Bytes encode() const;
   static Result<ReducePayload> decode(ByteView bytes);

@@ -10,6 +10,7 @@
 #include "swarm/ballot.h"
 #include "training/checks/sketch.h"
 #include "training/round/round_rules.h"
+#include "training/round/strike_rules.h"
 
 namespace testudo::training {
 
@@ -221,6 +222,7 @@ Task<Result<Round::Prepared>> Round::compute() {
   prepared->commit.coin = crypto::commit(self_, setup_.round.value(), setup_.attempt.value(), setup_.opening);
   prepared->commit.applications = setup_.applications;
   prepared->commit.accusations = setup_.accusations;
+  prepared->commit.marks = setup_.marks;
   prepared->commit.holdings = co_await sketch_held();
   lap("compute");
   co_return prepared;
@@ -244,6 +246,10 @@ Task<void> Round::agree_on_contributions(Prepared& prepared) {
     commits_.emplace(member.id, std::move(*commit));
     commit_messages_.emplace(member.id,
                              std::make_shared<const swarm::PhaseMessage>(std::move(found->second)));
+  }
+  strikes_ = strikes_of_marks(setup_.roster, commits_);
+  if (setup_.last && setup_.before_last) {
+    marks_.merge(silent_reducers(setup_.roster, commits_, *setup_.last, *setup_.before_last));
   }
   present_ = alive_;
   std::erase_if(present_, [this](const PeerId& id) { return !commits_.contains(id); });
@@ -280,6 +286,7 @@ swarm::Outcome Round::make_outcome(OutcomeKind kind) const {
   if (kind == OutcomeKind::voided && !founders_suffice()) return outcome;
   outcome.present = present_;
   for (const auto& [peer, removal] : removed_) outcome.removed.push_back(removal);
+  outcome.strikes = drawn_strikes(strikes_, removed_, setup_.beacon);
   if (kind == OutcomeKind::voided) return outcome;
 
   for (const Reduction& reduction : reductions_) outcome.results.push_back(reduction.hash.value_or(Digest{}));
@@ -313,6 +320,7 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
   if (setup_.misconduct != nullptr) setup_.misconduct->on_payload(setup.key, payload);
   const bool late = scheduler_.now() > setup.deadline;
   auto set = co_await broadcaster_.agree(std::move(setup), std::move(payload));
+  note_lateness();
   for (const PeerId& member : alive_) {
     if (!set.contains(member) && phase != Phase::commit) remove(member, Fault::silent);
   }
@@ -328,6 +336,17 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
 
 void Round::remove(const PeerId& peer, Fault fault) {
   removed_.try_emplace(peer, swarm::Removal{peer, fault, {}});  // a ban stays, and so does the first reason
+}
+
+void Round::strike_between(const PeerId& peer, swarm::StrikeReason reason, const PeerId& other) {
+  strikes_.push_back({peer, reason, other});
+}
+
+void Round::note_lateness() {
+  if (!tells_lateness(setup_.rules->manifest)) return;
+  for (const PeerId& member : broadcaster_.late()) marks_.insert({swarm::StrikeReason::late, member});
+  for (const PeerId& member : broadcaster_.unconfirmed())
+    marks_.insert({swarm::StrikeReason::unconfirmed, member});
 }
 
 bool Round::founders_suffice() const {

@@ -2,8 +2,8 @@
 // from top to bottom like docs/protocol.md, section "One round" (round.cc: the course, COMMIT;
 // round_parts.cc: SCATTER to GATHER, STEP; round_checks.cc: REVEAL, CHECK, disputed parts;
 // round_validation.cc: recomputed contributions; round_evidence.cc: what bans are kept with); decisions on
-// agreed sets are the pure functions of round_rules.h and checks/. Loop thread; model, coding and aggregation
-// on the CPU pool.
+// agreed sets are the pure functions of round_rules.h, strike_rules.h and checks/. Loop thread; model, coding
+// and aggregation on the CPU pool.
 //
 // What must hold: two honest members that end an attempt make the same outcome, byte for byte, because
 // everything in it follows from agreed sets and committed bytes. A member that cannot end it (it lacks bytes
@@ -49,6 +49,7 @@ class Round {
     std::shared_ptr<SpareBuffers> spare;         // for parts and the next state; may be null
     std::vector<swarm::Admission> applications;  // that this member has seen, ascending
     std::vector<swarm::Equivocation> accusations;
+    std::vector<Mark> marks;                  // of this member's last attempt, ascending
     std::shared_ptr<const RoundRecord> last;  // of round t−1 and t−2; null: this member has none
     std::shared_ptr<const RoundRecord> before_last;
     std::function<void(const std::string& phase)> on_phase_ended = {};  // may be empty
@@ -71,6 +72,8 @@ class Round {
   // Once the coins are known and all have said what they found: also of a member that then could not end the
   // round and follows. Null before, and where the run has no validators.
   const std::shared_ptr<const RoundRecord>& record() const { return record_; }
+  // What this member holds against others, to be said in the next attempt; at any time.
+  const std::set<Mark>& marks() const { return marks_; }
 
  private:
   struct Prepared {  // of this member, for COMMIT
@@ -136,7 +139,7 @@ class Round {
   bool may_challenge_results(const std::vector<PartOf>& missing) const;
   std::vector<PartOf> missing_results() const;
   net::Task<testudo::Result<bool>> reveal();
-  net::Task<testudo::Result<void>> serve_results(const std::set<std::size_t>& challenged);
+  net::Task<testudo::Result<void>> serve_results(const std::map<std::size_t, std::set<PeerId>>& challenged);
   net::Task<void> check(const Prepared& prepared);
   net::Task<testudo::Result<void>> settle(const Prepared& prepared);
   net::Task<void> step(Result& result);
@@ -178,6 +181,8 @@ class Round {
   std::set<PartOf> beyond_one_answer(const std::vector<PartOf>& wanted) const;
   net::Task<void> judge(std::size_t part);
   void remove(const PeerId& peer, swarm::Fault fault);
+  void strike_between(const PeerId& peer, swarm::StrikeReason reason, const PeerId& other);
+  void note_lateness();
   // Evidence (round_evidence.cc).
   void ban(swarm::Evidence evidence);
   bool is_banned(const PeerId& peer) const;
@@ -204,6 +209,8 @@ class Round {
   std::map<PeerId, CommitPayload> commits_;
   std::map<PeerId, swarm::Removal> removed_;
   std::map<PeerId, swarm::Evidence> evidence_;  // of the banned among them
+  std::vector<swarm::Strike> strikes_;          // all that were found
+  std::set<Mark> marks_;
   std::vector<Reduction> reductions_;
   std::set<PartOf> challenged_;  // contributions, in REDUCE
   // Contributions that this member holds and has checked: its own, received, or broadcast as answers.

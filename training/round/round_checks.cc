@@ -11,6 +11,7 @@
 #include "net/async/combinators.h"
 #include "training/round/round.h"
 #include "training/round/round_rules.h"
+#include "training/round/strike_rules.h"
 
 namespace testudo::training {
 
@@ -39,7 +40,7 @@ Task<Result<bool>> Round::reveal() {
   const auto set = co_await agree(Phase::reveal, 2 * setup_.rules->manifest.exchange_deadline(),
                                   RevealPayload{setup_.opening, missing_results()}.encode());
   bool complete = true;
-  std::set<std::size_t> challenged;
+  std::map<std::size_t, std::set<PeerId>> challenged;  // results, by whom
   crypto::Hasher hasher("testudo/coins/1");
   for (const PeerId& member : expected) {
     const auto message = set.find(member);
@@ -63,9 +64,9 @@ Task<Result<bool>> Round::reveal() {
     }
     hasher.bytes(payload->opening.coin);
     for (const PartOf& entry : payload->missing) {
-      if (entry.part.value() < reductions_.size() && reductions_[entry.part.value()].hash) {
-        challenged.insert(entry.part.value());
-      }
+      const std::size_t j = entry.part.value();
+      if (j < reductions_.size() && reductions_[j].hash && reductions_[j].reducer != member)
+        challenged[j].insert(member);
     }
   }
   lap("reveal");
@@ -140,6 +141,8 @@ void Round::read_checks(const AgreedBroadcast::MessageSet& set) {
     reports_.emplace(author, std::move(payload->parts));
   }
   adopt_disputes(disputes);
+  if (setup_.last)
+    marks_.merge(silent_validators(setup_.roster, setup_.round, validations_, claims_, *setup_.last));
   const std::vector<double> weights(lengths.size(), 1.0);
   const double median = lengths.empty() ? 0 : automatic_tau(lengths, weights);
   deviation_ = static_cast<float>(std::min(median, static_cast<double>(std::numeric_limits<float>::max())));

@@ -7,6 +7,7 @@
 #include "training/round/reduce_job.h"
 #include "training/round/round.h"
 #include "training/round/round_rules.h"
+#include "training/round/strike_rules.h"
 
 namespace testudo::training {
 
@@ -44,8 +45,8 @@ Task<void> Round::scatter(const Prepared& prepared, bool again) {
   lap("scatter");
 }
 
-// What this member misses of parts that it reduces; nothing when that is more than it may challenge: then it
-// gives those parts up.
+// What this member misses of parts that it reduces. When that is more than it may challenge it gives those
+// parts up.
 std::vector<PartOf> Round::missing_contributions() const {
   std::vector<PartOf> missing;
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
@@ -55,7 +56,6 @@ std::vector<PartOf> Round::missing_contributions() const {
       if (!contributions_.contains({part, member})) missing.push_back({part, member});
     }
   }
-  if (missing.size() > setup_.rules->manifest.challenge_limit) missing.clear();
   return missing;
 }
 
@@ -65,7 +65,12 @@ std::vector<PartOf> Round::missing_contributions() const {
 Task<void> Round::reduce(Phase phase) {
   const bool again = phase == Phase::reduce_again;
   ReducePayload mine;
-  if (!again) mine.missing = missing_contributions();
+  if (!again) {
+    auto missing = missing_contributions();
+    const bool too_much = missing.size() > setup_.rules->manifest.challenge_limit;
+    if (missing.size() > part_limit) missing.resize(part_limit);
+    (too_much ? mine.given_up : mine.missing) = std::move(missing);
+  }
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     Reduction& reduction = reductions_[j];
     if (reduction.reducer != self_ || (again && !reduction.is_due_again())) continue;
@@ -118,6 +123,9 @@ void Round::send_results(bool again) {
 
 void Round::read_results(const AgreedBroadcast::MessageSet& set, bool again) {
   std::vector<bool> published(reductions_.size(), false);
+  std::map<PeerId, std::vector<PartOf>> named;  // what authors miss of parts that they give up
+  // Until SERVE those of all parts.
+  const std::vector<PeerId> contributors = reductions_.front().contributors;
   const auto reduces = [this](const PeerId& author, PartIndex part) {
     return part.value() < reductions_.size() && reductions_[part.value()].reducer == author;
   };
@@ -137,10 +145,14 @@ void Round::read_results(const AgreedBroadcast::MessageSet& set, bool again) {
       reduction.without_result = !hash;
       published[part.value()] = true;
     }
+    named.emplace(author, payload->given_up);
     if (again) continue;
     for (const PartOf& entry : payload->missing) {
-      const auto commit = commits_.find(entry.member);
-      if (!reduces(author, entry.part) || commit == commits_.end() || commit->second.parts.empty()) continue;
+      // Only who contributes could answer. And nobody misses what is its own: to ask for that would cost a
+      // phase, and no strike.
+      const bool of_another =
+          entry.member != author && std::ranges::binary_search(contributors, entry.member);
+      if (!reduces(author, entry.part) || !of_another) continue;
       challenged_.insert(entry);
       Reduction& reduction = reductions_[entry.part.value()];
       reduction.challenged = true;
@@ -149,9 +161,20 @@ void Round::read_results(const AgreedBroadcast::MessageSet& set, bool again) {
       published[entry.part.value()] = true;
     }
   }
-  if (again) return;
+  std::map<PeerId, std::set<std::size_t>> given_up;
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
-    if (!published[j]) reductions_[j].assigned_again = true;
+    Reduction& reduction = reductions_[j];
+    // Who took a part over may miss what nobody is asked for a second time.
+    if (published[j] || (again && (!reduction.challenged || reduction.assigned_again))) continue;
+    if (named.contains(reduction.reducer)) given_up[reduction.reducer].insert(j);
+    if (!again) reduction.assigned_again = true;
+  }
+  for (const auto& [reducer, parts] : given_up) {
+    // After SERVE nobody misses anything of what it challenged.
+    const std::vector<PartOf> missed = again ? std::vector<PartOf>() : named.at(reducer);
+    std::ranges::move(
+        strikes_of_given_up(reducer, parts, missed, contributors, setup_.rules->manifest.challenge_limit),
+        std::back_inserter(strikes_));
   }
 }
 
@@ -176,8 +199,11 @@ Task<void> Round::serve(const Prepared& prepared) {
         co_await check_contribution(entry, std::make_shared<const Buffer>(Buffer::copy_of(*found)));
       }
     }
-    if (!contributions_.contains(entry)) {
-      std::erase(reductions_[entry.part.value()].contributors, entry.member);
+    Reduction& reduction = reductions_[entry.part.value()];
+    if (contributions_.contains(entry)) {
+      strike_between(reduction.reducer, swarm::StrikeReason::answered_challenge, entry.member);
+    } else {
+      std::erase(reduction.contributors, entry.member);
       remove(entry.member, Fault::unserved);
     }
   }
@@ -281,10 +307,10 @@ std::vector<PartOf> Round::missing_results() const {
 }
 
 // Agreed answers to challenges of results, by part. A part that is not shown is absent, for everybody.
-Task<Result<void>> Round::serve_results(const std::set<std::size_t>& challenged) {
+Task<Result<void>> Round::serve_results(const std::map<std::size_t, std::set<PeerId>>& challenged) {
   if (!challenged.empty()) {
     AnswerPayload answer;
-    for (std::size_t j : challenged) {
+    for (const auto& [j, challengers] : challenged) {
       if (reductions_[j].reducer == self_ && reductions_[j].bytes) {
         answer.parts.emplace_back(PartOf{PartIndex(static_cast<std::uint32_t>(j)), self_},
                                   to_bytes(*reductions_[j].bytes));
@@ -292,7 +318,7 @@ Task<Result<void>> Round::serve_results(const std::set<std::size_t>& challenged)
     }
     const auto answers =
         co_await agree(Phase::reveal_answer, setup_.rules->manifest.exchange_deadline(), answer.encode());
-    for (std::size_t j : challenged) {
+    for (const auto& [j, challengers] : challenged) {
       Reduction& reduction = reductions_[j];
       const auto message = answers.find(reduction.reducer);
       bool served = false;
@@ -308,7 +334,10 @@ Task<Result<void>> Round::serve_results(const std::set<std::size_t>& challenged)
       if (!served) {
         remove(reduction.reducer, Fault::unserved);
         reduction.hash = std::nullopt;
+        continue;
       }
+      for (const PeerId& challenger : challengers)
+        strike_between(challenger, swarm::StrikeReason::answered_challenge, reduction.reducer);
     }
     lap("gather");
   }

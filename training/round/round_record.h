@@ -32,6 +32,7 @@ struct RoundRecord {
   std::shared_ptr<const TrainingState> state;  // that it began with
   std::vector<PartRange> ranges;
   std::vector<swarm::PeerId> reducers;  // of each part
+  std::vector<bool> reduced;            // whether they had a result
   std::map<swarm::PeerId, Commitment> commitments;
   std::vector<Blob> own;        // this member's contribution, by part; empty: none
   std::map<PartOf, Blob> held;  // contributions to the parts that this member reduced

@@ -30,7 +30,7 @@ Result<std::vector<PartRange>> partition_of(const swarm::Roster& roster, std::si
                                             const Digest& lot) {
   std::vector<ReducerCapacity> capacities;
   for (const auto& member : roster.members()) {
-    capacities.push_back({.bandwidth = 1, .client_mode = member.client_mode});
+    capacities.push_back({.bandwidth = 1, .client_mode = !member.reduces()});
   }
   return partition_equal(values, capacities, lot);
 }
@@ -90,7 +90,7 @@ std::optional<PeerId> next_reducer(const std::vector<PeerId>& order, const std::
   for (std::size_t step = 1; step <= order.size(); ++step) {
     const PeerId& next = order[(offset + step) % order.size()];
     const auto index = roster.index_of(next);
-    if (next != failed && index && !roster.members()[*index].client_mode &&
+    if (next != failed && index && roster.members()[*index].reduces() &&
         std::ranges::binary_search(alive, next)) {
       return next;
     }

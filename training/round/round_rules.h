@@ -54,7 +54,7 @@ Digest statement_seed(const swarm::RunId& run, swarm::RoundNumber spoken, const 
 inline constexpr double greatest_growth = 4;
 
 // Who takes part j when `failed` does not reduce it: the next of `alive` behind it in the permuted order that
-// can be reached. Nothing when there is nobody.
+// reduces. Nothing when there is nobody.
 std::optional<swarm::PeerId> next_reducer(const std::vector<swarm::PeerId>& order,
                                           const std::vector<swarm::PeerId>& alive,
                                           const swarm::Roster& roster, const swarm::PeerId& failed);

@@ -361,6 +361,7 @@ Task<Result<void>> Round::judge_contributions() {
       case Verdict::undecided:
         log::warn("round {}: the dispute about {}'s contribution stays undecided", setup_.round.value(),
                   dispute.target.to_text());
+        strike_between(dispute.validator, swarm::StrikeReason::undecided_dispute, dispute.target);
         break;
     }
   }
@@ -374,7 +375,10 @@ std::shared_ptr<const RoundRecord> Round::make_record(const Prepared& prepared) 
   record->beacon = setup_.beacon;
   record->state = setup_.state;
   record->ranges = ranges_;
-  for (const Reduction& reduction : reductions_) record->reducers.push_back(reduction.reducer);
+  for (const Reduction& reduction : reductions_) {
+    record->reducers.push_back(reduction.reducer);
+    record->reduced.push_back(reduction.hash.has_value());
+  }
   for (const auto& [member, commit] : commits_) {
     if (commit.parts.empty()) continue;
     record->commitments.emplace(

@@ -40,6 +40,7 @@ constexpr NamedAttack attacks[] = {
      [](const AttackSetup& setup) { return half_answers(setup.from_round); }},
     {{"late", "every message at its deadline: before it for some, after it for others"}, late},
     {{"late_parts", "every part at its deadline: before it for some, after it for others"}, late_parts},
+    {{"unconfirmed", "every message, and never that it holds all of them"}, unconfirmed},
     {{"replay", "frames of other rounds, attempts and runs, its own and those of others"}, replay},
     {{"challenges", "as many challenges as are allowed, of parts that it has got"},
      [](const AttackSetup& setup) { return challenges(setup.manifest.challenge_limit, setup.from_round); }},
@@ -47,6 +48,12 @@ constexpr NamedAttack attacks[] = {
      [](const AttackSetup& setup) {
        return challenges(setup.manifest.challenge_limit + 1, setup.from_round);
      }},
+    {{"give_up", "as a reducer: its part given up, for what it has got"},
+     [](const AttackSetup& setup) { return give_up(setup.from_round); }},
+    {{"keep_results", "as a reducer: no result, and not a word why"},
+     [](const AttackSetup& setup) { return keep_results(setup.from_round); }},
+    {{"idle_checks", "nothing as a validator, and no sketches of what it reduced"},
+     [](const AttackSetup& setup) { return idle_checks(setup.from_round); }},
     {{"fewer_samples", "a smaller sample count than it used"},
      [](const AttackSetup& setup) { return wrong_samples(1, setup.from_round); }},
     {{"more_samples", "a greater sample count than anybody is asked for"},

@@ -137,6 +137,30 @@ void SwarmChecker::removed(std::size_t member, const swarm::Removal& removal, sw
   }
 }
 
+bool SwarmChecker::is_hostile(const swarm::PeerId& peer) const {
+  const auto member = index_of(peer);
+  return member && members_[*member].hostile;
+}
+
+void SwarmChecker::struck(std::size_t member, const swarm::Strike& strike, swarm::RoundNumber round) {
+  if (members_[member].hostile || !calm_) return;
+  if (is_hostile(strike.peer) || (strike.other && is_hostile(*strike.other))) return;
+  broken("fair_strikes", round.value(), index_of(strike.peer),
+         "it is honest and has a strike" + std::string(strike.other ? " with another that is: " : ": ") +
+             std::string(swarm::name(strike.reason)));
+}
+
+void SwarmChecker::rests(std::size_t member, const std::vector<swarm::PeerId>& resting,
+                         swarm::RoundNumber from) {
+  if (members_[member].hostile || !calm_) return;
+  const auto hostile = static_cast<std::size_t>(
+      std::ranges::count_if(resting, [this](const swarm::PeerId& peer) { return is_hostile(peer); }));
+  if (resting.size() <= 2 * hostile) return;
+  broken("fair_strikes", from.value(), std::nullopt,
+         std::to_string(resting.size() - hostile) + " honest members rest because of strikes, and " +
+             std::to_string(hostile) + " hostile ones");
+}
+
 void SwarmChecker::recovered(std::size_t member, swarm::RoundNumber next_round, swarm::Attempt next_attempt) {
   const MemberState& state = members_[member];
   if (state.hostile) return;

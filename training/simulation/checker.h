@@ -7,8 +7,10 @@
 //                    garbage
 //   no_honest_ban    no honest member is banned
 //   kept_seat        in a network that breaks nothing no honest member loses its seat either, whatever those
-//   do
-//                    that the run survives
+//                    do that the run survives
+//   fair_strikes     there, too: every strike is of a hostile member, or between one and another, and not
+//   more
+//                    honest members than hostile ones rest because of theirs
 //   nothing_lost     what a member reported as certified is in its ledger after kill -9, and never reported
 //                    again
 //   worst_time       an attempt that nobody disturbs from outside ends within its worst time
@@ -77,6 +79,8 @@ class SwarmChecker {
                  std::string_view place, const Digest& content);
   void garbled(std::size_t member, const Error& why);
   void removed(std::size_t member, const swarm::Removal& removal, swarm::RoundNumber round);
+  void struck(std::size_t member, const swarm::Strike& strike, swarm::RoundNumber round);
+  void rests(std::size_t member, const std::vector<swarm::PeerId>& resting, swarm::RoundNumber from);
   // What the ledger on the member's disk continues with, read while it is down.
   void recovered(std::size_t member, swarm::RoundNumber next_round, swarm::Attempt next_attempt);
   void ended(std::size_t member, const Result<void>& result);
@@ -114,6 +118,7 @@ class SwarmChecker {
   };
   void broken(std::string property, std::uint64_t round, std::optional<std::size_t> member, std::string what);
   std::optional<std::size_t> index_of(const swarm::PeerId& peer) const;
+  bool is_hostile(const swarm::PeerId& peer) const;
   bool enough_are_there() const;
   net::Duration worst() const;
 

@@ -54,17 +54,23 @@ class HiddenPart final : public Misconduct {
   swarm::RoundNumber from_;
 };
 
+// Of what others contribute to the parts that a member reduces.
+std::vector<PartOf> contributions_to(const ContributionView& view) {
+  std::vector<PartOf> all;
+  for (const std::size_t j : view.reduces) {
+    for (const swarm::PeerId& member : view.contributors) {
+      if (member != view.self) all.push_back({PartIndex(static_cast<std::uint32_t>(j)), member});
+    }
+  }
+  return all;
+}
+
 // Challenges of contributions to its own parts, and of results, though it has them.
 class Challenges final : public Misconduct {
  public:
   Challenges(std::size_t count, std::uint64_t from_round) : count_(count), from_(from_round) {}
   void on_gradient(const ContributionView& view, std::span<float>) override {
-    right_.clear();
-    for (const std::size_t j : view.reduces) {
-      for (const swarm::PeerId& member : view.contributors) {
-        if (member != view.self) right_.push_back({PartIndex(static_cast<std::uint32_t>(j)), member});
-      }
-    }
+    right_ = contributions_to(view);
     results_.clear();
     for (std::size_t j = 0; j < view.ranges.size(); ++j) {
       results_.push_back({PartIndex(static_cast<std::uint32_t>(j)), view.self});
@@ -90,6 +96,46 @@ class Challenges final : public Misconduct {
   swarm::RoundNumber from_;
   std::vector<PartOf> right_;
   std::vector<PartOf> results_;
+};
+
+// Gives up its parts, and says that it misses everything.
+class GivesUp final : public Misconduct {
+ public:
+  explicit GivesUp(std::uint64_t from_round) : from_(from_round) {}
+  void on_gradient(const ContributionView& view, std::span<float>) override {
+    right_ = contributions_to(view);
+  }
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
+    if (key.round < from_ || key.phase != Phase::reduce) return;
+    payload = ReducePayload{{}, {}, right_}.encode();
+  }
+
+ private:
+  swarm::RoundNumber from_;
+  std::vector<PartOf> right_;
+};
+
+// Says nothing that would help to find wrong contributions.
+class IdleChecks final : public Misconduct {
+ public:
+  explicit IdleChecks(std::uint64_t from_round) : from_(from_round) {}
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
+    if (key.round < from_) return;
+    if (key.phase == Phase::commit) {
+      auto commit = CommitPayload::decode(payload);
+      if (!commit) return;
+      commit->holdings.clear();
+      payload = commit->encode();
+    } else if (key.phase == Phase::check) {
+      auto check = CheckPayload::decode(payload);
+      if (!check) return;
+      check->recomputed.reset();
+      payload = check->encode();
+    }
+  }
+
+ private:
+  swarm::RoundNumber from_;
 };
 
 // Changes the payloads of one phase.
@@ -180,6 +226,20 @@ Behaviour hidden_part(std::uint64_t from_round) {
 
 Behaviour challenges(std::size_t count, std::uint64_t from_round) {
   return {.name = "challenges", .misconduct = std::make_shared<Challenges>(count, from_round)};
+}
+
+Behaviour give_up(std::uint64_t from_round) {
+  return {.name = "give_up", .misconduct = std::make_shared<GivesUp>(from_round)};
+}
+
+Behaviour keep_results(std::uint64_t from_round) {
+  const auto change = [](ReducePayload& payload) { payload.results.clear(); };
+  return {.name = "keep_results",
+          .misconduct = std::make_shared<WrongPayload<ReducePayload, Phase::reduce>>(from_round, change)};
+}
+
+Behaviour idle_checks(std::uint64_t from_round) {
+  return {.name = "idle_checks", .misconduct = std::make_shared<IdleChecks>(from_round)};
 }
 
 Behaviour wrong_samples(std::uint32_t samples, std::uint64_t from_round) {

@@ -24,6 +24,11 @@ Behaviour hidden_part(std::uint64_t from_round);
 Behaviour wrong_holding(std::uint64_t from_round);
 // So many challenges in REDUCE, and in REVEAL, of what it has got.
 Behaviour challenges(std::size_t count, std::uint64_t from_round);
+// As a reducer, a part given up for what it has got; no result, and not a word why.
+Behaviour give_up(std::uint64_t from_round);
+Behaviour keep_results(std::uint64_t from_round);
+// As a validator, and as a reducer of what others validated: nothing.
+Behaviour idle_checks(std::uint64_t from_round);
 // In COMMIT: another sample count, another loss; with an automatic τ, distances that many times as far.
 Behaviour wrong_samples(std::uint32_t samples, std::uint64_t from_round);
 Behaviour wrong_loss(float loss, std::uint64_t from_round);

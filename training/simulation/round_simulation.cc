@@ -57,6 +57,9 @@ void add_removals(SimSwarm& swarm, RoundSimulationReport& report) {
                 static_cast<double>(swarm.options().attack_from);
     }
   }
+  report.strikes = witness->strikes.size();
+  for (const swarm::PeerId& peer : witness->rested)
+    ++(hostile.contains(peer) ? report.rested_hostile : report.rested_honest);
   if (report.banned_hostile > 0) report.rounds_to_ban = rounds / static_cast<double>(report.banned_hostile);
 }
 

@@ -26,6 +26,9 @@ struct RoundSimulationReport {
   std::uint64_t eliminated_honest = 0;  // removals, as the member counted that saw the most
   std::uint64_t banned_honest = 0;
   std::uint64_t banned_hostile = 0;
+  std::uint64_t strikes = 0;        // as the same member saw them
+  std::uint64_t rested_honest = 0;  // that reduced nothing for a while because of strikes
+  std::uint64_t rested_hostile = 0;
   double rounds_to_ban = 0;  // of those that were banned: mean number from the first attacked round on
   net::Duration virtual_time{};
   std::uint64_t segments = 0;

@@ -158,6 +158,25 @@ void SimSwarm::Member::on_admitted(const swarm::PeerId& peer, swarm::RoundNumber
   swarm_.tell(index_, "round " + std::to_string(round.value()) + ": admitted " + peer.short_text());
 }
 
+void SimSwarm::Member::on_strike(const swarm::Strike& strike, swarm::RoundNumber round) {
+  strikes.push_back({round, strike});
+  swarm_.checker_.struck(index_, strike, round);
+  std::string who = strike.peer.short_text();
+  if (strike.other) who += " and " + strike.other->short_text();
+  swarm_.tell(index_, "round " + std::to_string(round.value()) + ": strike " + who + ": " +
+                          std::string(swarm::name(strike.reason)));
+}
+
+void SimSwarm::Member::on_resting(const std::vector<swarm::PeerId>& now_resting, swarm::RoundNumber from) {
+  resting = now_resting;
+  rested.insert(resting.begin(), resting.end());
+  swarm_.checker_.rests(index_, resting, from);
+  std::string who;
+  for (const swarm::PeerId& peer : resting) who += " " + peer.short_text();
+  swarm_.tell(index_,
+              "from round " + std::to_string(from.value()) + " on rest:" + (who.empty() ? " none" : who));
+}
+
 void SimSwarm::Member::on_waiting(const std::string& reason) {
   waiting = reason;
   swarm_.tell(index_, "waits: " + reason);

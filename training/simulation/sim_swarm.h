@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "net/sim/sim_network.h"
 #include "net/storage/faulty_storage.h"
 #include "net/storage/memory_storage.h"
+#include "swarm/strikes.h"
 #include "training/round/participant.h"
 #include "training/simulation/behaviour.h"
 #include "training/simulation/checker.h"
@@ -84,6 +86,8 @@ class SimSwarm {
     void on_round(const RoundReport& report) override;
     void on_removed(const swarm::Removal& removal, swarm::RoundNumber round) override;
     void on_admitted(const swarm::PeerId& peer, swarm::RoundNumber round) override;
+    void on_strike(const swarm::Strike& strike, swarm::RoundNumber round) override;
+    void on_resting(const std::vector<swarm::PeerId>& now_resting, swarm::RoundNumber from) override;
     void on_waiting(const std::string& reason) override;
     // The tamper of an honest member: changes nothing, and reads what it signs.
     Tamper watch();
@@ -99,6 +103,9 @@ class SimSwarm {
     std::map<std::uint64_t, RoundReport> reports;  // of applied rounds
     std::vector<swarm::Removal> removals;
     std::vector<std::uint64_t> removal_rounds;  // of each
+    std::vector<swarm::PastStrike> strikes;
+    std::vector<swarm::PeerId> resting;
+    std::set<swarm::PeerId> rested;  // ever
     std::string waiting;
     std::uint64_t started_round = 0;
     swarm::PhaseKey said{};  // of its last phase message

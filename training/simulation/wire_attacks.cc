@@ -197,6 +197,22 @@ Behaviour late_parts(const AttackSetup& setup) {
           }};
 }
 
+Behaviour unconfirmed(const AttackSetup& setup) {
+  return {.name = "unconfirmed",
+          .tamper = [self = setup.identity.peer_id(), from = setup.from_round](
+                        const PeerId&, const std::string& protocol, TamperedFrame frame) {
+            const auto broadcast = broadcast_in(protocol, frame, from);
+            if (!broadcast) return only(std::move(frame));
+            const auto* held = std::get_if<swarm::HeldMessage>(&*broadcast);
+            const auto* bundle = std::get_if<swarm::RelayBundle>(&*broadcast);
+            const bool proof = bundle != nullptr && std::ranges::any_of(*bundle, [](const auto& relayed) {
+                                 return std::holds_alternative<swarm::FastProof>(relayed.item);
+                               });
+            if (proof || (held != nullptr && held->holder == self)) return std::vector<TamperedFrame>();
+            return only(std::move(frame));
+          }};
+}
+
 Behaviour half_answers(std::uint64_t from_round) {
   return {.name = "half_answers",
           .tamper = [=](const PeerId& to, const std::string& protocol, TamperedFrame frame) {

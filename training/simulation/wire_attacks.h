@@ -24,6 +24,8 @@ Behaviour half_answers(std::uint64_t from_round);
 // Every message of its own, or every part, at the deadline: before it for some, after it for others.
 Behaviour late(const AttackSetup& setup);
 Behaviour late_parts(const AttackSetup& setup);
+// Every message, and never that it holds all of them.
+Behaviour unconfirmed(const AttackSetup& setup);
 // Frames of its own and of others once more, in other rounds and attempts; messages of another run; messages
 // of others with another place written on them.
 Behaviour replay(const AttackSetup& setup);

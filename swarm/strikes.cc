@@ -1,0 +1,93 @@
+#include "swarm/strikes.h"
+
+#include <algorithm>
+#include <map>
+
+namespace testudo::swarm {
+
+namespace {
+
+struct Struck {
+  std::set<RoundNumber> rounds;
+  std::set<PeerId> others;
+};
+
+std::vector<PeerId> ends_of(const Strike& strike) {
+  std::vector<PeerId> ends{strike.peer};
+  if (strike.other) ends.push_back(*strike.other);
+  return ends;
+}
+
+}  // namespace
+
+std::string_view advice(StrikeReason reason) {
+  switch (reason) {
+    case StrikeReason::silent_validator:
+    case StrikeReason::silent_reducer:
+      return "a member that was just restarted bears this, and nothing is wrong if it does not happen again";
+    case StrikeReason::kept_result:
+      return "this program did not do its part; is it the released one, and has it memory enough?";
+    case StrikeReason::answered_challenge:
+    case StrikeReason::given_up:
+      return "one of both lies, or a line loses or delays parts; if it is yours, give it more room";
+    case StrikeReason::late:
+    case StrikeReason::unconfirmed:
+      return "one of both lies, or messages take too long; if your line or this computer is busy, give this "
+             "member more room";
+    case StrikeReason::undecided_dispute:
+      return "one of both lies, or they compute too differently for the run's tolerance";
+  }
+  return "";
+}
+
+std::set<PeerId> resting(std::span<const PastStrike> strikes, const std::vector<PeerId>& members,
+                         std::size_t reducers, std::size_t hostile_count) {
+  std::vector<const PastStrike*> counted;
+  std::map<PeerId, Struck> all;
+  for (const PastStrike& past : strikes) {
+    const std::vector<PeerId> ends = ends_of(past.strike);
+    const auto seated = [&](const PeerId& end) { return std::ranges::binary_search(members, end); };
+    if (!std::ranges::all_of(ends, seated)) continue;
+    counted.push_back(&past);
+    for (const PeerId& end : ends) all[end].rounds.insert(past.round);
+    if (!past.strike.other) continue;
+    all[past.strike.peer].others.insert(*past.strike.other);
+    all[*past.strike.other].others.insert(past.strike.peer);
+  }
+
+  // With F = 0 a strike between two cannot be: one is as likely as the other to be the one that lies.
+  const std::size_t liars = std::max<std::size_t>(hostile_count, 1);
+  std::vector<std::pair<std::size_t, PeerId>> alone;  // by rounds
+  for (const auto& [peer, struck] : all) {
+    if (struck.rounds.size() >= strike_limit && struck.others.size() > liars)
+      alone.emplace_back(struck.rounds.size(), peer);
+  }
+  if (2 * alone.size() > members.size()) return {};
+  std::ranges::sort(alone, [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  });
+  const std::size_t at_most = reducers / 2;
+  std::set<PeerId> rest;
+  std::set<PeerId> explained;
+  for (const auto& [rounds, peer] : alone) {
+    explained.insert(peer);
+    if (rest.size() < at_most) rest.insert(peer);
+  }
+
+  std::map<PeerId, std::set<RoundNumber>> rounds;
+  for (const PastStrike* past : counted) {
+    const std::vector<PeerId> ends = ends_of(past->strike);
+    if (std::ranges::any_of(ends, [&](const PeerId& end) { return explained.contains(end); })) continue;
+    bool too_many = false;
+    for (const PeerId& end : ends) {
+      rounds[end].insert(past->round);
+      too_many = too_many || rounds[end].size() >= strike_limit;
+    }
+    if (!too_many) continue;
+    explained.insert(ends.begin(), ends.end());
+    if (rest.size() + ends.size() <= at_most) rest.insert(ends.begin(), ends.end());
+  }
+  return rest;
+}
+
+}  // namespace testudo::swarm

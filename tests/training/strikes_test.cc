@@ -1,0 +1,201 @@
+// Members that slow rounds down without a fault that anybody could prove: they have strikes and rest, honest
+// ones do not pay more than they do, and nobody loses a seat.
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "swarm/control.h"
+#include "tests/training/sim_testing.h"
+#include "training/round/payloads.h"
+#include "training/simulation/wire_attacks.h"
+
+namespace testudo::training {
+namespace {
+
+using swarm::PeerId;
+using swarm::Phase;
+using swarm::StrikeReason;
+
+SwarmOptions seven_with(std::vector<std::string> attacks, std::uint64_t seed = 1) {
+  return {.founders = 7,
+          .joiners = 0,
+          .hostile = attacks.empty() ? std::size_t{0} : std::size_t{2},
+          .attacks = std::move(attacks),
+          .dimension = 100,
+          .rounds = 12,
+          .validators = 1,
+          .evaluate_every = 0,
+          .seed = seed};
+}
+
+using Seen = std::tuple<std::uint64_t, PeerId, StrikeReason, std::optional<PeerId>>;
+
+struct Ending {
+  std::vector<Seen> strikes;
+  std::size_t rested_hostile = 0;
+  std::size_t rested_honest = 0;
+  std::set<StrikeReason> reasons;
+};
+
+// To the end, with everything that the checkers ask; what honest members saw, which is the same.
+Ending run_to_end(SimSwarm& swarm) {
+  const std::size_t honest = swarm.size() - swarm.options().hostile;
+  swarm.start_all();
+  const auto ended = [&] {
+    for (std::size_t i = 0; i < honest; ++i) {
+      if (!swarm.member(i).ended) return false;
+    }
+    return true;
+  };
+  REQUIRE(run_until(swarm, ended, 240min));
+  std::set<PeerId> hostile;
+  for (std::size_t i = honest; i < swarm.size(); ++i) hostile.insert(swarm.member(i).host->id());
+  Ending ending;
+  for (std::size_t i = 0; i < honest; ++i) {
+    const auto& member = swarm.member(i);
+    CHECK(member.holds() == swarm.manifest().last_round);
+    for (const auto& removal : member.removals)
+      CHECK_MESSAGE(hostile.contains(removal.peer), name(removal.fault));
+    std::vector<Seen> seen;
+    for (const auto& [round, strike] : member.strikes)
+      seen.emplace_back(round.value(), strike.peer, strike.reason, strike.other);
+    if (i == 0) ending.strikes = seen;
+    CHECK(seen == ending.strikes);
+  }
+  for (const PeerId& peer : swarm.member(0).rested)
+    ++(hostile.contains(peer) ? ending.rested_hostile : ending.rested_honest);
+  for (const Seen& seen : ending.strikes) ending.reasons.insert(std::get<2>(seen));
+  return ending;
+}
+
+TEST_CASE("honest members have no strikes, with validators and without, and say nothing about it") {
+  for (const std::uint32_t validators : {0U, 1U}) {
+    SwarmOptions options = seven_with({});
+    options.validators = validators;
+    SimSwarm swarm(options);
+    const Ending ending = run_to_end(swarm);
+    CHECK(ending.strikes.empty());
+  }
+}
+
+TEST_CASE("whoever slows rounds has strikes for it, and rests, and not more honest members with it") {
+  struct Case {
+    std::string attack;
+    StrikeReason reason;
+  };
+  std::uint64_t seed = 0;
+  Picked picked;
+  for (const Case& entry : {Case{"challenges", StrikeReason::answered_challenge},
+                            {"give_up", StrikeReason::given_up},
+                            {"keep_results", StrikeReason::kept_result},
+                            {"late_parts", StrikeReason::answered_challenge},
+                            {"unconfirmed", StrikeReason::unconfirmed},
+                            {"idle_checks", StrikeReason::silent_reducer}}) {
+    ++seed;
+    if (!picked.next()) continue;
+    CAPTURE(entry.attack);
+    SimSwarm swarm(seven_with({entry.attack}, seed));
+    const Ending ending = run_to_end(swarm);
+    CHECK(ending.reasons.contains(entry.reason));
+    CHECK(ending.rested_hostile == 2);
+    CHECK(ending.rested_honest <= 2);
+  }
+}
+
+TEST_CASE("several ways to slow rounds at once do not make honest members pay more than those that do it") {
+  const std::vector<std::vector<std::string>> mixtures = {{"challenges", "late"},
+                                                          {"late_parts", "half_answers"},
+                                                          {"challenge_flood", "challenges"},
+                                                          {"unconfirmed", "withhold_parts"}};
+  std::uint64_t seed = 10;
+  for (const auto& attacks : mixtures) {
+    CAPTURE(attacks.front());
+    SwarmOptions options = seven_with(attacks, ++seed);
+    SimSwarm swarm(options);
+    swarm.start_all();
+    const auto ended = [&] {
+      return std::ranges::all_of(std::vector<std::size_t>{0, 1, 2, 3, 4},
+                                 [&](std::size_t i) { return swarm.member(i).ended.has_value(); });
+    };
+    REQUIRE(run_until(swarm, ended, 240min));
+    std::set<PeerId> hostile{swarm.member(5).host->id(), swarm.member(6).host->id()};
+    for (const auto& removal : swarm.member(0).removals) CHECK(hostile.contains(removal.peer));
+  }
+}
+
+// Challenges one victim's contribution to its own part, in its turn.
+class PicksOn final : public Misconduct {
+ public:
+  PicksOn(PeerId victim, std::uint64_t turn, std::uint64_t turns)
+      : victim_(std::move(victim)), turn_(turn), turns_(turns) {}
+  void on_gradient(const ContributionView& view, std::span<float>) override { parts_ = view.reduces; }
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
+    if (key.phase != Phase::reduce || key.round.value() % turns_ != turn_ || parts_.empty()) return;
+    auto reduce = ReducePayload::decode(payload);
+    if (!reduce) return;
+    reduce->missing = {{PartIndex(static_cast<std::uint32_t>(parts_.front())), victim_}};
+    payload = reduce->encode();
+  }
+
+ private:
+  PeerId victim_;
+  std::uint64_t turn_;
+  std::uint64_t turns_;
+  std::vector<std::size_t> parts_;
+};
+
+TEST_CASE("attackers that pick on one member by turns do not make it rest alone") {
+  SwarmOptions options = seven_with({"zero"});
+  options.founders = 9;
+  options.hostile = 3;
+  options.validators = 0;
+  options.rounds = 16;
+  SimSwarm swarm(options);
+  const PeerId victim = swarm.member(0).host->id();
+  for (std::uint64_t k = 0; k < 3; ++k) {
+    swarm.member(6 + k).behaviour = {.name = "picks on one",
+                                     .misconduct = std::make_shared<PicksOn>(victim, k, 3)};
+  }
+  const Ending ending = run_to_end(swarm);
+  CHECK(ending.reasons == std::set<StrikeReason>{StrikeReason::answered_challenge});
+  CHECK(swarm.member(0).rested.contains(victim));
+  CHECK(ending.rested_honest == 1);
+  CHECK(ending.rested_hostile >= 1);
+}
+
+// An honest member that is busy: its REVEAL comes in the last slot before T, time and again.
+Behaviour busy(const swarm::Manifest& manifest) {
+  const net::Duration hold = 2 * manifest.exchange_deadline() - 3 * manifest.delta() / 2;
+  return {.tamper = [hold](const PeerId&, const std::string&, TamperedFrame frame) {
+    const auto control = swarm::decode_control(frame.header);
+    const auto* broadcast = control ? std::get_if<swarm::BroadcastFrame>(&*control) : nullptr;
+    const auto* message = broadcast != nullptr ? std::get_if<swarm::PhaseMessage>(broadcast) : nullptr;
+    if (message != nullptr && message->key.phase == Phase::reveal) frame.hold = hold;
+    std::vector<TamperedFrame> frames;
+    frames.push_back(std::move(frame));
+    return frames;
+  }};
+}
+
+TEST_CASE("an honest member that is slow reduces nothing after a while, and keeps its seat") {
+  for (const bool parts : {false, true}) {
+    CAPTURE(parts);
+    SimSwarm swarm(seven_with({}));
+    swarm.member(3).behaviour = busy(swarm.manifest());
+    if (parts) {
+      swarm.member(3).behaviour =
+          late_parts({.manifest = swarm.manifest(), .identity = swarm.member(3).host->identity(), .seed = 5});
+      swarm.member(3).behaviour.name.clear();
+    }
+    swarm.checker().not_calm();
+    const Ending ending = run_to_end(swarm);
+    CHECK(ending.reasons ==
+          std::set<StrikeReason>{parts ? StrikeReason::answered_challenge : StrikeReason::late});
+    CHECK(swarm.member(0).resting == std::vector<PeerId>{swarm.member(3).host->id()});
+    CHECK(swarm.member(0).reports.at(12).members == 7);
+    CHECK(ending.rested_honest <= 2);  // for a moment somebody may have rested with it
+  }
+}
+
+}  // namespace
+}  // namespace testudo::training
