@@ -22,6 +22,9 @@ constexpr net::Duration try_again_after = 500ms;
 // A donor that takes so much longer than twice what the fastest takes is asked when nobody else is left: one
 // member that gives everything late keeps no newcomer from being level.
 constexpr net::Duration slower_than_the_fastest = 1s;
+// Taken for the time of a donor that was never asked: who was just admitted asks one that it knows to be
+// faster.
+constexpr net::Duration untried_takes = 1s;
 // What is wrong with the line is said when it moved data for so long, and again every minute.
 constexpr net::Duration enough_to_judge = 10s;
 constexpr net::Duration slow_line_every = 1min;
@@ -267,7 +270,7 @@ Task<Result<Participant::Impl::Step>> Participant::Impl::fetch_step(Way& way, st
   for (std::size_t i = 0; i < way.donors.size(); ++i) {
     const PeerId& donor = way.donors[(i + self_.key().raw()[0]) % way.donors.size()];
     const auto known = step_times_.find(donor);
-    by_time.emplace(known == step_times_.end() ? net::Duration{} : known->second, donor);
+    by_time.emplace(known == step_times_.end() ? untried_takes : known->second, donor);
   }
   std::vector<PeerId> order;
   for (const auto& [time, donor] : by_time) order.push_back(donor);
