@@ -26,6 +26,7 @@ class RoundMetrics final : public SessionObserver {
   void on_strike(const swarm::Strike& strike, swarm::RoundNumber round) override;
   void on_resting(const std::vector<swarm::PeerId>& resting, swarm::RoundNumber from) override;
   void on_waiting(const std::string& reason) override { next_.on_waiting(reason); }
+  void on_fetching(const training::FetchProgress& progress) override { next_.on_fetching(progress); }
 
  private:
   net::Registry& registry_;

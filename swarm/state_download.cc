@@ -35,11 +35,12 @@ struct Donor {
 };
 
 struct Download {
-  Download(net::Host& h, const RunId& r, const Digest& wanted, std::size_t limit)
+  Download(net::Host& h, const RunId& r, const Digest& wanted_root, std::size_t limit, OnBytes arrived)
       : host(h),
         run(r),
-        root(wanted),
+        root(wanted_root),
         max_bytes(limit),
+        on_bytes(std::move(arrived)),
         leaf_turn(h.scheduler()),
         changed(h.scheduler()),
         over(h.scheduler()) {}
@@ -48,6 +49,7 @@ struct Download {
   RunId run;
   Digest root;
   std::size_t max_bytes;
+  OnBytes on_bytes;
 
   bool have_leaves = false;
   std::size_t fetching_leaves = 0;
@@ -144,6 +146,7 @@ Task<Result<void>> fetch_chunk(Download& download, const Donor& donor, std::uint
     co_return fault(donor, "chunk " + std::to_string(index) + " does not match its leaf");
   }
   std::ranges::copy(reply->chunk, download.state.data() + at);
+  if (download.on_bytes) download.on_bytes(size);
   co_return Result<void>{};
 }
 
@@ -179,7 +182,7 @@ Task<void> work(Download& download, Donor& donor, bool first) {
 }  // namespace
 
 Task<Result<Buffer>> download_state(net::Host& host, std::vector<PeerId> donor_ids, RunId run, Digest root,
-                                    std::size_t max_bytes) {
+                                    std::size_t max_bytes, OnBytes on_bytes) {
   std::set<PeerId> seen{host.id()};
   std::deque<Donor> donors;  // stays put: the workers refer to them
   for (const PeerId& id : donor_ids) {
@@ -188,7 +191,7 @@ Task<Result<Buffer>> download_state(net::Host& host, std::vector<PeerId> donor_i
   if (donors.empty())
     co_return fail(ErrorCode::not_found, "state " + to_hex(root) + ": nobody to ask for it");
 
-  Download download(host, run, root, max_bytes);
+  Download download(host, run, root, max_bytes, std::move(on_bytes));
   {
     net::TaskGroup tasks(host.scheduler());
     for (Donor& donor : donors) {

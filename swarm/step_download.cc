@@ -33,7 +33,7 @@ Task<Result<StatePath>> fetch_path(net::Host& host, PeerId donor, RunId run, Dig
 }
 
 Task<Result<Bytes>> download_step(net::Host& host, PeerId donor, RunId run, Digest root,
-                                  std::size_t max_bytes) {
+                                  std::size_t max_bytes, OnBytes on_bytes) {
   const auto ask = [&host, donor, run, root](std::uint64_t index) {
     return sync::ask<sync::StepReply>(host, donor, request_for(sync::Kind::step, run, root, index),
                                       state_chunk_bytes + 64);
@@ -58,6 +58,7 @@ Task<Result<Bytes>> download_step(net::Host& host, PeerId donor, RunId run, Dige
       const std::size_t due = std::min<std::uint64_t>(state_chunk_bytes, size - step.size());
       if (reply->size != size || reply->chunk.size() != due) co_return wrong("a malformed step");
       append(step, reply->chunk);
+      if (on_bytes) on_bytes(due);
       ++index;
     }
     std::vector<Task<Result<sync::StepReply>>> asked;

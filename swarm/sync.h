@@ -4,6 +4,7 @@
 // checked against the chain: donors are not trusted, a bad chunk drops its donor. Loop thread only.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -81,11 +82,13 @@ inline constexpr std::size_t replies_in_a_row = 64;
 // name the donor. The ledger outlives the task.
 net::Task<Result<std::uint64_t>> catch_up(net::Host& host, PeerId donor, RunId run, Ledger& ledger,
                                           std::size_t replies = replies_in_a_row);
+// Called within a download with the number of bytes that have arrived and are kept; may be empty.
+using OnBytes = std::function<void(std::size_t)>;
 // The state with `root`, chunks spread over all donors that have it. A donor that lacks it, sends a wrong
 // chunk or takes longer than ten seconds for one is dropped; the rest go on. Errors name what each donor did
 // wrong.
 net::Task<Result<Buffer>> download_state(net::Host& host, std::vector<PeerId> donors, RunId run, Digest root,
-                                         std::size_t max_bytes);
+                                         std::size_t max_bytes, OnBytes on_bytes = {});
 
 // More states one after another than any member tells.
 inline constexpr std::size_t path_limit = 128;
@@ -93,6 +96,6 @@ inline constexpr std::size_t path_limit = 128;
 // certificates the hashes of what a step consists of. Errors name the donor.
 net::Task<Result<StatePath>> fetch_path(net::Host& host, PeerId donor, RunId run, Digest root);
 net::Task<Result<Bytes>> download_step(net::Host& host, PeerId donor, RunId run, Digest root,
-                                       std::size_t max_bytes);
+                                       std::size_t max_bytes, OnBytes on_bytes = {});
 
 }  // namespace testudo::swarm

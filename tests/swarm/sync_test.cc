@@ -160,7 +160,9 @@ TEST_CASE_FIXTURE(
   std::vector<PeerId> donors;
   for (int i = 0; i < 5; ++i) donors.push_back(nodes[static_cast<std::size_t>(i)].host.id());
   std::optional<Result<Buffer>> out;
-  tasks.spawn(store(download_state(newcomer.host, donors, run, root, 64 << 20), out));
+  std::size_t arrived = 0;
+  const auto count = [&arrived](std::size_t bytes) { arrived += bytes; };
+  tasks.spawn(store(download_state(newcomer.host, donors, run, root, 64 << 20, count), out));
   REQUIRE(scheduler.run_for([&] { return newcomer.host.traffic().bytes_received > state->size() / 2; }, 60s));
   CHECK_FALSE(out.has_value());
   nodes[2].server.reset();
@@ -168,6 +170,7 @@ TEST_CASE_FIXTURE(
   REQUIRE(scheduler.run_for([&] { return out.has_value(); }, 60s));
   REQUIRE_MESSAGE(out->has_value(), (*out ? "" : out->error().message));
   CHECK(equal(**out, *state));
+  CHECK(arrived == state->size());
   // Spread over the donors: nobody sent all of it, and not much was sent twice.
   CHECK(nodes[0].host.traffic().bytes_sent < state->size() * 3 / 4);
   CHECK(nodes[3].host.traffic().bytes_sent > state->size() / 5);

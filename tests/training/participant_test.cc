@@ -213,6 +213,17 @@ TEST_CASE("a newcomer whose download takes longer than a round's work applies wh
   swarm.start(3);
   REQUIRE(run_until(swarm, [&] { return swarm.last_round(3) > 0; }, 10min));
   CHECK(swarm.last_round(3) > before + 5);  // the run went on meanwhile
+  const auto& fetched = swarm.member(3).fetched;
+  REQUIRE(fetched.size() > 5);
+  for (std::size_t i = 1; i < fetched.size(); ++i) {
+    CHECK(fetched[i].bytes <= fetched[i].total);
+    // Of one way: it goes on, and nobody is told more than once a second.
+    if (fetched[i].seconds > fetched[i - 1].seconds) {
+      CHECK(fetched[i].bytes > fetched[i - 1].bytes);
+      CHECK(fetched[i].seconds >= fetched[i - 1].seconds + 1);
+    }
+  }
+  CHECK(fetched.front().total > 12'000'000);
   REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 60min));
   check_all_finished(swarm, 4, 36);
   for (std::size_t i = 0; i < 4; ++i) CHECK(swarm.member(i).removals.empty());

@@ -9,6 +9,9 @@
 namespace testudo::tools {
 namespace {
 
+// Where there is no terminal a download says less often how far it is.
+constexpr net::Duration fetching_line_every = std::chrono::seconds(5);
+
 const char* outcome_name(swarm::OutcomeKind kind) {
   return kind == swarm::OutcomeKind::apply ? "apply" : "void";
 }
@@ -58,6 +61,21 @@ Json strike_json(const swarm::Strike& strike) {
   return {{"peer", strike.peer.to_text()},
           {"reason", std::string(name(strike.reason))},
           {"with", strike.other ? Json(strike.other->to_text()) : Json(nullptr)}};
+}
+
+Json fetching_event(const std::string& run, const training::FetchProgress& progress) {
+  return {{"event", "fetching"},
+          {"run", run},
+          {"bytes", progress.bytes},
+          {"total", progress.total},
+          {"seconds", number(progress.seconds)}};
+}
+
+std::string fetching_text(const training::FetchProgress& progress) {
+  const double rate = static_cast<double>(progress.bytes) / std::max(progress.seconds, 1e-3);
+  return fmt::format("fetching the state: {} of {}, {}/s, time left {}", bytes_text(progress.bytes),
+                     bytes_text(progress.total), bytes_text(static_cast<std::uint64_t>(rate)),
+                     duration_text(static_cast<double>(progress.total - progress.bytes) / rate));
 }
 
 net::Task<Result<void>> listen(node::Node& node, std::vector<net::Multiaddr> addresses, Output& output) {
@@ -133,6 +151,14 @@ void RunEvents::on_waiting(const std::string& reason) {
   if (reason.empty()) return;
   output_.say({{"event", "waiting"}, {"run", run_}, {"reason", reason}},
               reason.starts_with("waiting") ? reason : "waiting: " + reason);
+}
+
+void RunEvents::on_fetching(const training::FetchProgress& progress) {
+  const std::string text = fetching_text(progress);
+  output_.progress(text);
+  const bool line = !output_.terminal() && scheduler_.now() >= next_fetching_line_;
+  if (line) next_fetching_line_ = scheduler_.now() + fetching_line_every;
+  output_.say(fetching_event(run_, progress), line ? text : "");
 }
 
 void RunEvents::show_progress(const training::RoundReport& report) {

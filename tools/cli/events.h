@@ -14,6 +14,9 @@ namespace testudo::tools {
 // {"event": "round", …}; `run` as 64 hex digits.
 Json round_event(const std::string& run, const training::RoundReport& report);
 std::string round_text(const training::RoundReport& report);
+// {"event": "fetching", …}, and the same for people.
+Json fetching_event(const std::string& run, const training::FetchProgress& progress);
+std::string fetching_text(const training::FetchProgress& progress);
 
 // "between A and B: answered challenge", "of A: silent validator".
 std::string strike_text(const swarm::Strike& strike);
@@ -41,6 +44,7 @@ class RunEvents final : public node::SessionObserver {
   void on_strike(const swarm::Strike& strike, swarm::RoundNumber round) override;
   void on_resting(const std::vector<swarm::PeerId>& resting, swarm::RoundNumber from) override;
   void on_waiting(const std::string& reason) override;
+  void on_fetching(const training::FetchProgress& progress) override;
 
   const std::optional<training::Evaluation>& last_evaluation() const { return last_evaluation_; }
 
@@ -55,6 +59,7 @@ class RunEvents final : public node::SessionObserver {
   std::function<void(swarm::RoundNumber)> started_;
   std::function<void(const std::string&)> phase_ended_;
   std::optional<training::Evaluation> last_evaluation_;
+  net::TimePoint next_fetching_line_;
   // Where the estimate of the time left starts: the first round seen, which need not be round 1.
   std::optional<std::pair<std::uint64_t, net::TimePoint>> first_;
 };

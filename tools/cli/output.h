@@ -22,6 +22,8 @@ class Output {
   Output& operator=(const Output&) = delete;
 
   bool json() const { return json_; }
+  // Whether progress() is seen.
+  bool terminal() const { return terminal_; }
   // The event for programs, or the text for people; empty text says nothing to them.
   void say(const Json& event, const std::string& text);
   // A line that stays at the bottom of a terminal and is replaced in place; nothing elsewhere.

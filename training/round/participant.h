@@ -45,6 +45,14 @@ struct RoundReport {
   std::vector<PhaseTime> phases;
 };
 
+// How far a member that is behind has come with fetching the state of the run: a snapshot, and steps from
+// there.
+struct FetchProgress {
+  std::uint64_t bytes = 0;  // that are here
+  std::uint64_t total = 0;  // about; what others add to the run meanwhile is fetched afterwards
+  double seconds = 0;       // since it began
+};
+
 // Called on the loop thread, in order. Quick: nobody waits for a slow disk in here.
 class ParticipantObserver {
  public:
@@ -61,6 +69,8 @@ class ParticipantObserver {
   virtual void on_resting(const std::vector<swarm::PeerId>&, swarm::RoundNumber) {}
   // Why nothing happens at the moment ("waiting for the founders: 1 of 2 connected"), once per change.
   virtual void on_waiting(const std::string&) {}
+  // While the state is fetched, about once a second; nothing where that takes less.
+  virtual void on_fetching(const FetchProgress&) {}
 };
 
 struct ParticipantOptions {

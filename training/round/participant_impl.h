@@ -47,6 +47,7 @@ inline constexpr std::size_t most_steps_at_once = 4;
 
 // What a member waits for that has none.
 inline constexpr const char* fetching = "fetching the training state from the members";
+inline constexpr net::Duration say_fetched_every = 1s;
 
 // Reports that wait for an evaluation before rounds wait for the evaluator.
 inline constexpr std::size_t report_queue = 256;
@@ -146,6 +147,8 @@ class Participant::Impl {
   net::Duration patience_for_a_step() const;
   bool is_slow(const PeerId& donor) const;
   void judge_line(net::TimePoint begun, const Moved& before);
+  void begin_fetching(const Way& way);
+  void note_fetched(std::size_t bytes);
   Task<Result<StateStore::State>> repeat(Way& way, std::size_t index, StateStore::State from,
                                          Result<Step> step);
   Task<void> store_fetched(Task<Result<StateStore::Entries>> prepared, Digest root);
@@ -215,6 +218,9 @@ class Participant::Impl {
   std::optional<Claim> ahead_;
   bool asking_ = false;
   std::size_t ways_looked_for_ = 0;
+  FetchProgress fetched_;  // of the way that is gone
+  net::TimePoint fetching_from_;
+  net::TimePoint say_fetched_from_;
   std::size_t wholes_fetched_ = 0;
   std::size_t donors_at_once_ = donors_asked;  // as many as its line bears
   std::size_t steps_at_once_ = most_steps_at_once;

@@ -212,7 +212,27 @@ bool Participant::Impl::leads_along_the_chain(const std::vector<Digest>& roots) 
   return left == 0 || (left == 1 && roots.front() == StateStore::initial);
 }
 
+void Participant::Impl::begin_fetching(const Way& way) {
+  const std::size_t whole = way.begin_is_here ? 0 : TrainingState::encoded_bytes(rules_->state_sizes());
+  fetched_ = {.bytes = 0,
+              .total = whole + (way.roots.size() - 1) * StateStore::max_step_bytes(*rules_),
+              .seconds = 0};
+  fetching_from_ = scheduler_.now();
+  say_fetched_from_ = fetching_from_ + say_fetched_every;
+}
+
+void Participant::Impl::note_fetched(std::size_t bytes) {
+  fetched_.bytes += bytes;
+  // What a donor began and another has to send again counts twice.
+  fetched_.total = std::max(fetched_.total, fetched_.bytes);
+  if (scheduler_.now() < say_fetched_from_) return;
+  say_fetched_from_ = scheduler_.now() + say_fetched_every;
+  fetched_.seconds = net::seconds(scheduler_.now() - fetching_from_);
+  observer_.on_fetching(fetched_);
+}
+
 Task<Result<StateStore::State>> Participant::Impl::go(Way& way) {
+  begin_fetching(way);
   StateStore::State state = way.begin_is_here ? states_.find(way.roots.front()) : nullptr;
   if (!state) {
     auto fetched = co_await fetch_whole(way);
@@ -247,7 +267,8 @@ Task<Result<StateStore::State>> Participant::Impl::fetch_whole(const Way& way) {
   const std::size_t asked = std::min(donors.size(), donors_at_once_);
   donors.resize(asked);
   auto bytes = co_await swarm::download_state(host_, std::move(donors), run_, root,
-                                              TrainingState::encoded_bytes(rules_->state_sizes()));
+                                              TrainingState::encoded_bytes(rules_->state_sizes()),
+                                              [this](std::size_t arrived) { note_fetched(arrived); });
   // On a slow line all pieces that are on their way share it, and none comes in time: fewer, then.
   donors_at_once_ = bytes ? std::min(2 * asked, donors_asked) : std::max<std::size_t>(asked / 2, 1);
   if (!bytes) co_return fail(std::move(bytes).error());
@@ -285,7 +306,8 @@ Task<Result<Participant::Impl::Step>> Participant::Impl::fetch_step(Way& way, st
     const net::TimePoint begun = scheduler_.now();
     auto bytes = co_await net::with_timeout(
         scheduler_, patience_for_a_step(),
-        swarm::download_step(host_, donor, run_, way.roots[index], StateStore::max_step_bytes(*rules_)),
+        swarm::download_step(host_, donor, run_, way.roots[index], StateStore::max_step_bytes(*rules_),
+                             [this](std::size_t arrived) { note_fetched(arrived); }),
         "a step from " + donor.to_text());
     if (bytes) {
       step_times_[donor] = scheduler_.now() - begun;

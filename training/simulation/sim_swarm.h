@@ -41,7 +41,9 @@ struct SwarmOptions {
   std::uint64_t rounds = 10;
   std::uint32_t start_members = 1;
   std::string rule = "centered_clip";
-  double tau = 5;  // 0: automatic
+  // 0: automatic. Not the default of runs: more than honest gradients of the synthetic model are apart, so
+  // that a test is about clipping only if it wants to be.
+  double tau = 5;
   std::uint32_t validators = 0;
   double recompute_tolerance = 0;
   std::string codec = "int8";
@@ -89,6 +91,7 @@ class SimSwarm {
     void on_strike(const swarm::Strike& strike, swarm::RoundNumber round) override;
     void on_resting(const std::vector<swarm::PeerId>& now_resting, swarm::RoundNumber from) override;
     void on_waiting(const std::string& reason) override;
+    void on_fetching(const FetchProgress& progress) override { fetched.push_back(progress); }
     // The tamper of an honest member: changes nothing, and reads what it signs.
     Tamper watch();
     bool running() const { return participant != nullptr; }
@@ -107,6 +110,7 @@ class SimSwarm {
     std::vector<swarm::PeerId> resting;
     std::set<swarm::PeerId> rested;  // ever
     std::string waiting;
+    std::vector<FetchProgress> fetched;  // as it was told on the way
     std::uint64_t started_round = 0;
     swarm::PhaseKey said{};  // of its last phase message
     std::uint64_t voted_round = 0;
