@@ -20,7 +20,7 @@ enum class OutcomeKind : std::uint8_t {
 
 // Why a member lost its seat. Eliminated ones may apply again, banned ones never.
 enum class Fault : std::uint8_t {
-  absent = 1,    // no COMMIT
+  absent = 1,    // no COMMIT, or too many with no contribution in it
   silent = 2,    // fell silent after its COMMIT
   unserved = 3,  // did not answer a challenge
   // Proven, hence banned:

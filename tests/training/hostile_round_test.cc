@@ -88,6 +88,45 @@ TEST_CASE("parts that are withheld or changed are challenged, served, and nobody
   run_with(corrupt_parts());
 }
 
+TEST_CASE("three of ten that send no parts to anybody keep no part of the others' from being applied") {
+  SimSwarm swarm({.founders = 10,
+                  .joiners = 0,
+                  .hostile = 3,
+                  .attacks = {"no_parts"},
+                  .attack_from = 3,
+                  .rounds = 40,
+                  .start_members = 10});
+  swarm.start_all();
+  REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 6h));
+  const auto evaluated = swarm.model()->evaluate(swarm.member(0).participant->parameters());
+  REQUIRE(evaluated.has_value());
+  CHECK(evaluated->loss < 0.1);
+}
+
+TEST_CASE("a member that commits to nothing cannot keep rounds from being applied") {
+  for (const std::size_t members : {3U, 6U}) {
+    CAPTURE(members);
+    SimSwarm swarm({.founders = members,
+                    .joiners = 0,
+                    .hostile = members / 3,
+                    .attacks = {"idle"},
+                    .attack_from = 3,
+                    .rounds = 10,
+                    .start_members = static_cast<std::uint32_t>(members)});
+    swarm.start_all();
+    const auto honest_ended = [&] {
+      for (std::size_t i = 0; i < members - members / 3; ++i) {
+        if (!swarm.member(i).ended) return false;
+      }
+      return true;
+    };
+    REQUIRE(run_until(swarm, honest_ended, 60min));
+    CHECK(swarm.last_round(0) == 10);
+    for (const auto& removal : swarm.member(0).removals) CHECK(removal.fault == swarm::Fault::absent);
+    CHECK_FALSE(swarm.member(0).removals.empty());
+  }
+}
+
 TEST_CASE("who neither sends its parts nor answers challenges loses its seat") {
   CHECK_FALSE(run_with(mute(from_round)).of_liar.empty());
 }

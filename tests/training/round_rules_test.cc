@@ -51,11 +51,12 @@ TEST_CASE("a reducer may challenge a few contributions, and name all that it mis
   manifest.challenge_limit = 2;
   ReducePayload reduce;
   for (const PeerId& id : make_ids(4)) reduce.given_up.push_back({PartIndex(1), id});
-  CHECK(fits(reduce, manifest));
+  CHECK(fits(reduce, manifest, 1));
   reduce.missing = {reduce.given_up[0], reduce.given_up[1]};
-  CHECK(fits(reduce, manifest));
+  CHECK(fits(reduce, manifest, 1));
   reduce.missing.push_back(reduce.given_up[2]);
-  CHECK_FALSE(fits(reduce, manifest));
+  CHECK_FALSE(fits(reduce, manifest, 2));
+  CHECK(fits(reduce, manifest, 3));  // one for every member that may be hostile
 }
 
 TEST_CASE("while a run is founding, more than half of its founders must be there") {

@@ -43,6 +43,13 @@ void PartExchange::send(const swarm::PeerId& to, const PartKey& key, Blob bytes)
   links_.send(to, {std::make_shared<const Bytes>(net::pack(header)), std::move(bytes)});
 }
 
+std::optional<PartKey> PartExchange::key_in(ByteView header) {
+  const auto wire = net::unpack<WireHeader>(header);
+  if (!wire) return std::nullopt;
+  return PartKey{swarm::RoundNumber(wire->round), swarm::Attempt(wire->attempt),
+                 static_cast<PartKind>(wire->kind), PartIndex(wire->part)};
+}
+
 Blob PartExchange::find(const PartKey& key, const swarm::PeerId& from) const {
   const auto found = parts_.find({key, from});
   return found == parts_.end() ? nullptr : found->second;
@@ -70,15 +77,15 @@ void PartExchange::erase_if(Gone gone) {
 }
 
 void PartExchange::receive(const swarm::PeerId& from, Bytes header, Buffer blob) {
-  const auto wire = net::unpack<WireHeader>(header);
-  if (!wire) {
-    misbehaviour_.note(from, wire.error());
+  const auto announced = key_in(header);
+  if (!announced) {
+    misbehaviour_.note(from, {ErrorCode::protocol, "the header of a part does not decode"});
     return;
   }
-  const PartKey key{swarm::RoundNumber(wire->round), swarm::Attempt(wire->attempt),
-                    static_cast<PartKind>(wire->kind), PartIndex(wire->part)};
-  if ((key.kind != PartKind::contribution && key.kind != PartKind::result) || wire->part >= max_parts_) {
-    misbehaviour_.note(from, {ErrorCode::protocol, "no such part: " + std::to_string(wire->part)});
+  const PartKey key = *announced;
+  if ((key.kind != PartKind::contribution && key.kind != PartKind::result) ||
+      key.part.value() >= max_parts_) {
+    misbehaviour_.note(from, {ErrorCode::protocol, "no such part: " + std::to_string(key.part.value())});
     return;
   }
   const bool this_round = key.round == round_ && (key.attempt == attempt_ || key.attempt == attempt_.next());

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <tuple>
 
 #include "net/async/event.h"
@@ -43,6 +44,8 @@ class PartExchange {
   void enter(swarm::RoundNumber round, swarm::Attempt attempt);
   // Drops what arrived of this kind for the attempt that runs.
   void drop(PartKind kind);
+  // What a frame's header says; nothing when it is none.
+  static std::optional<PartKey> key_in(ByteView header);
   void forget(const swarm::PeerId& peer) { links_.forget(peer); }
 
  private:

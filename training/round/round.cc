@@ -96,8 +96,10 @@ Task<Result<Round::Result>> Round::run() {
   result.contributors = static_cast<std::size_t>(
       std::ranges::count_if(alive_, [this](const PeerId& id) { return !commits_.at(id).parts.empty(); }));
   const std::size_t hostile = setup_.roster.greatest_hostile_count(manifest.hostile_share);
-  if (!founders_suffice() ||
-      !may_apply(setup_.roster.size(), hostile, setup_.roster.size() - result.contributors)) {
+  const bool applicable =
+      may_apply(setup_.roster.size(), hostile, setup_.roster.size() - result.contributors);
+  if (!applicable) remove_idle(hostile);
+  if (!founders_suffice() || !applicable) {
     result.outcome = make_outcome(OutcomeKind::voided);
     for (auto& [peer, evidence] : evidence_) result.evidence.push_back(std::move(evidence));
     co_return result;
@@ -347,6 +349,20 @@ void Round::note_lateness() {
   for (const PeerId& member : broadcaster_.late()) marks_.insert({swarm::StrikeReason::late, member});
   for (const PeerId& member : broadcaster_.unconfirmed())
     marks_.insert({swarm::StrikeReason::unconfirmed, member});
+}
+
+// Who committed to no contribution, though it was not drawn to validate, and so left too few for the round to
+// be applied: a few hostile members would void every attempt for nothing. When it is more than can be
+// hostile, the model fails on honest ones, too, and a smaller roster would not help.
+void Round::remove_idle(std::size_t hostile) {
+  std::vector<PeerId> idle;
+  for (const PeerId& member : alive_) {
+    const bool validates =
+        std::ranges::find(validations_, member, &Validation::validator) != validations_.end();
+    if (commits_.at(member).parts.empty() && !validates) idle.push_back(member);
+  }
+  if (idle.size() > hostile) return;
+  for (const PeerId& member : idle) remove(member, Fault::absent);
 }
 
 bool Round::founders_suffice() const {

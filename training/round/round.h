@@ -128,6 +128,7 @@ class Round {
   net::Task<void> scatter(const Prepared& prepared, bool again);
   std::vector<PartOf> missing_contributions() const;
   net::Task<void> reduce(swarm::Phase phase);
+  std::size_t challenges_allowed() const;
   void send_results(bool again);
   void read_results(const swarm::AgreedBroadcast::MessageSet& set, bool again);
   net::Task<void> serve(const Prepared& prepared);
@@ -181,6 +182,7 @@ class Round {
   std::set<PartOf> beyond_one_answer(const std::vector<PartOf>& wanted) const;
   net::Task<void> judge(std::size_t part);
   void remove(const PeerId& peer, swarm::Fault fault);
+  void remove_idle(std::size_t hostile);
   void strike_between(const PeerId& peer, swarm::StrikeReason reason, const PeerId& other);
   void note_lateness();
   // Evidence (round_evidence.cc).

@@ -59,6 +59,11 @@ std::vector<PartOf> Round::missing_contributions() const {
   return missing;
 }
 
+std::size_t Round::challenges_allowed() const {
+  const swarm::Manifest& manifest = setup_.rules->manifest;
+  return challenge_limit(manifest, setup_.roster.greatest_hostile_count(manifest.hostile_share));
+}
+
 // REDUCE: aggregate exactly C_j, agree on the hash of the encoded result. In the place of a result a reducer
 // may challenge contributions that it misses: C_j of that part is settled by SERVE, and the part reduced
 // again.
@@ -67,7 +72,7 @@ Task<void> Round::reduce(Phase phase) {
   ReducePayload mine;
   if (!again) {
     auto missing = missing_contributions();
-    const bool too_much = missing.size() > setup_.rules->manifest.challenge_limit;
+    const bool too_much = missing.size() > challenges_allowed();
     if (missing.size() > part_limit) missing.resize(part_limit);
     (too_much ? mine.given_up : mine.missing) = std::move(missing);
   }
@@ -131,7 +136,8 @@ void Round::read_results(const AgreedBroadcast::MessageSet& set, bool again) {
   };
   for (const auto& [author, message] : set) {
     const auto payload = ReducePayload::decode(message.payload);
-    if (!payload || !fits(*payload, setup_.rules->manifest)) {
+    if (!payload || !fits(*payload, setup_.rules->manifest,
+                          setup_.roster.greatest_hostile_count(setup_.rules->manifest.hostile_share))) {
       ban(evidence_of(Fault::malformed, message));
       continue;
     }
@@ -172,9 +178,8 @@ void Round::read_results(const AgreedBroadcast::MessageSet& set, bool again) {
   for (const auto& [reducer, parts] : given_up) {
     // After SERVE nobody misses anything of what it challenged.
     const std::vector<PartOf> missed = again ? std::vector<PartOf>() : named.at(reducer);
-    std::ranges::move(
-        strikes_of_given_up(reducer, parts, missed, contributors, setup_.rules->manifest.challenge_limit),
-        std::back_inserter(strikes_));
+    std::ranges::move(strikes_of_given_up(reducer, parts, missed, contributors, challenges_allowed()),
+                      std::back_inserter(strikes_));
   }
 }
 

@@ -50,8 +50,12 @@ bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t part
          commit.samples <= rules.manifest.samples;
 }
 
-bool fits(const ReducePayload& reduce, const swarm::Manifest& manifest) {
-  return reduce.missing.size() <= manifest.challenge_limit;
+std::size_t challenge_limit(const swarm::Manifest& manifest, std::size_t hostile_count) {
+  return std::max<std::size_t>(manifest.challenge_limit, hostile_count);
+}
+
+bool fits(const ReducePayload& reduce, const swarm::Manifest& manifest, std::size_t hostile_count) {
+  return reduce.missing.size() <= challenge_limit(manifest, hostile_count);
 }
 
 bool has_distances(const RoundRules& rules) {

@@ -33,7 +33,10 @@ std::vector<Validation> validations_of(const swarm::Manifest& manifest, const sw
 
 // Whether what a member committed to fits a round of so many parts; signing anything else is malformed.
 bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t parts);
-bool fits(const ReducePayload& reduce, const swarm::Manifest& manifest);
+// How many contributions one reducer may challenge: as many as there may be hostile members, or these could
+// make it give its part up by sending it nothing, and whoever takes the part over as well.
+std::size_t challenge_limit(const swarm::Manifest& manifest, std::size_t hostile_count);
+bool fits(const ReducePayload& reduce, const swarm::Manifest& manifest, std::size_t hostile_count);
 
 // With an automatic τ and a rule with a sketch check, members commit to distances, and τ is agreed.
 bool has_distances(const RoundRules& rules);

@@ -192,7 +192,9 @@ class Case {
       case Phase::reduce_again: {
         const auto reduced = ReducePayload::decode(payload);
         if (!reduced) return undecodable(reduced);
-        if (!fits(*reduced, rules_.manifest))
+        const auto& manifest = rules_.manifest;
+        const std::size_t hostile = context_.roster->greatest_hostile_count(manifest.hostile_share);
+        if (!fits(*reduced, manifest, hostile))
           return proven(what + "challenges more than the manifest allows");
         return malformed_result(*reduced, parts);
       }

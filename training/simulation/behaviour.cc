@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "training/round/payloads.h"
 #include "training/simulation/false_statements.h"
 #include "training/simulation/sync_attacks.h"
 #include "training/simulation/wire_attacks.h"
@@ -32,6 +33,9 @@ constexpr NamedAttack attacks[] = {
      }},
     {{"withhold_parts", "no parts to half of the members"},
      [](const AttackSetup&) { return withhold_parts(); }},
+    {{"no_parts", "no parts to anybody, and answers to challenges"},
+     [](const AttackSetup& setup) { return no_parts(setup.from_round); }},
+    {{"idle", "no contributions"}, [](const AttackSetup& setup) { return idle(setup.from_round); }},
     {{"corrupt_parts", "parts with a flipped bit to half of the members"},
      [](const AttackSetup&) { return corrupt_parts(); }},
     {{"mute", "no parts, and no answers to challenges"},
@@ -45,9 +49,7 @@ constexpr NamedAttack attacks[] = {
     {{"challenges", "as many challenges as are allowed, of parts that it has got"},
      [](const AttackSetup& setup) { return challenges(setup.manifest.challenge_limit, setup.from_round); }},
     {{"challenge_flood", "more challenges than are allowed"},
-     [](const AttackSetup& setup) {
-       return challenges(setup.manifest.challenge_limit + 1, setup.from_round);
-     }},
+     [](const AttackSetup& setup) { return challenges(part_limit, setup.from_round); }},
     {{"give_up", "as a reducer: its part given up, for what it has got"},
      [](const AttackSetup& setup) { return give_up(setup.from_round); }},
     {{"keep_results", "as a reducer: no result, and not a word why"},

@@ -157,6 +157,27 @@ class WrongPayload final : public Misconduct {
   Change change_;
 };
 
+// Commits to no contribution, and reports on none.
+class Idle final : public Misconduct {
+ public:
+  explicit Idle(std::uint64_t from_round) : from_(from_round) {}
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
+    if (key.round < from_) return;
+    if (auto commit = CommitPayload::decode(payload); key.phase == Phase::commit && commit) {
+      commit->parts.clear();
+      commit->distances.clear();
+      payload = commit->encode();
+    }
+    if (auto check = CheckPayload::decode(payload); key.phase == Phase::check && check) {
+      check->parts.clear();
+      payload = check->encode();
+    }
+  }
+
+ private:
+  swarm::RoundNumber from_;
+};
+
 }  // namespace
 
 Behaviour wrong_aggregate(CodecKind codec, double shift, std::uint64_t from_round) {
@@ -170,6 +191,10 @@ Behaviour no_result(std::uint64_t from_round) {
   };
   return {.name = "no_result",
           .misconduct = std::make_shared<WrongPayload<ReducePayload, Phase::reduce>>(from_round, change)};
+}
+
+Behaviour idle(std::uint64_t from_round) {
+  return {.name = "idle", .misconduct = std::make_shared<Idle>(from_round)};
 }
 
 Behaviour wrong_sketch(std::uint64_t from_round) {

@@ -11,6 +11,8 @@ namespace testudo::training {
 Behaviour wrong_aggregate(CodecKind codec, double shift, std::uint64_t from_round);
 // No part that it reduces: it says that the rule did not converge.
 Behaviour no_result(std::uint64_t from_round);
+// No contribution, though it has computed one.
+Behaviour idle(std::uint64_t from_round);
 // Sketches and norms that its contribution does not give.
 Behaviour wrong_sketch(std::uint64_t from_round);
 // A coin other than the one that it committed to.

@@ -7,6 +7,7 @@
 
 #include "crypto/rng.h"
 #include "swarm/control.h"
+#include "training/round/part_exchange.h"
 #include "training/round/payloads.h"
 
 namespace testudo::training {
@@ -127,6 +128,14 @@ Behaviour withhold_parts() {
   return {.name = "withhold_parts",
           .tamper = [](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
             if (is_part(protocol) && in_other_half(to)) return std::vector<TamperedFrame>();
+            return only(std::move(frame));
+          }};
+}
+
+Behaviour no_parts(std::uint64_t from_round) {
+  return {.name = "no_parts", .tamper = [=](const PeerId&, const std::string& protocol, TamperedFrame frame) {
+            const auto key = is_part(protocol) ? PartExchange::key_in(frame.header) : std::nullopt;
+            if (key && key->round.value() >= from_round) return std::vector<TamperedFrame>();
             return only(std::move(frame));
           }};
 }

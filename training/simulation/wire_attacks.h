@@ -15,6 +15,8 @@ Behaviour equivocate(const AttackSetup& setup);
 Behaviour silent_in(swarm::Phase phase, bool everybody, std::uint64_t from_round);
 // No parts to one half.
 Behaviour withhold_parts();
+// Parts to nobody, and answers to challenges all the same.
+Behaviour no_parts(std::uint64_t from_round);
 // Parts with a flipped bit to one half.
 Behaviour corrupt_parts();
 // No parts, and no answers to challenges.
