@@ -270,13 +270,16 @@ Task<void> Round::gather() {
   const bool all = std::ranges::all_of(reductions_, [](const Reduction& reduction) {
     return reduction.hash && reduction.decoded && !reduction.malformed;
   });
-  if (all && next_->preview() != nullptr) checks_.spawn(hash_early());
+  if (all && next_->preview() != nullptr) {
+    // Counted from here: whoever is alone ends the round before the task has begun.
+    ++checks_running_;
+    checks_.spawn(hash_early());
+  }
 }
 
 // The next state's digests, while coins and deviations are being agreed on: nearly always it stays what it
 // is.
 Task<void> Round::hash_early() {
-  ++checks_running_;
   const auto next = next_;
   early_digests_ = co_await net::offload(scheduler_, [next] { return digests_of(*next->preview()); });
   hashed_early_ = next;
