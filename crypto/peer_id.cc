@@ -8,6 +8,7 @@
 #include "crypto/base/encoding.h"
 #include "crypto/base/file.h"
 #include "crypto/sodium_init.h"
+#include "crypto/verified_signatures.h"
 
 namespace testudo::crypto {
 namespace {
@@ -59,7 +60,11 @@ Bytes PublicKey::to_protobuf() const {
 
 bool PublicKey::verify(ByteView message, const Signature& signature) const {
   ensure_sodium();
-  return crypto_sign_verify_detached(signature.data(), message.data(), message.size(), raw_.data()) == 0;
+  const auto computed = [&] {
+    return crypto_sign_verify_detached(signature.data(), message.data(), message.size(), raw_.data()) == 0;
+  };
+  return VerifiedSignatures::exist() ? VerifiedSignatures::check(*this, message, signature, computed)
+                                     : computed();
 }
 
 Result<PeerId> PeerId::from_multihash(ByteView encoded) {

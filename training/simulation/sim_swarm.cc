@@ -207,6 +207,7 @@ SimSwarm::SimSwarm(SwarmOptions options, SwarmObserver* observer)
         return swarm::SignedManifest::sign(std::move(manifest), members_[0]->host->identity());
       }()),
       checker_(manifest_.manifest, ids_of(members_), calm(options_, manifest_.manifest)) {
+  if (options_.watched) verified_.emplace();
   scheduler_.set_offload_time(options_.work);
   const auto collusion = std::make_shared<Collusion>();
   const auto mirrored = std::make_shared<MirroredModel>(model_);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "crypto/verified_signatures.h"
 #include "dht/dht.h"
 #include "net/async/sim_scheduler.h"
 #include "net/sim/sim_network.h"
@@ -56,7 +57,9 @@ struct SwarmOptions {
   net::Duration delta = std::chrono::milliseconds(500);
   net::Duration linger = std::chrono::seconds(10);
   std::uint64_t evaluate_every = 5;  // 0: never
-  bool watched = true;  // what members sign and hold is checked; false where their processor time is measured
+  // What members sign and hold is checked, and a signature that one of them found good is so for the others.
+  // False where their processor time is measured.
+  bool watched = true;
   bool faulty_disks = false;  // somebody plans faults: members may end with what their disk says
   std::uint64_t seed = 1;
 
@@ -159,6 +162,7 @@ class SimSwarm {
   void tell(std::optional<std::size_t> member, const std::string& what);
 
   SwarmOptions options_;
+  std::optional<crypto::VerifiedSignatures> verified_;
   SwarmObserver* observer_;
   net::SimScheduler scheduler_;
   net::SimNetwork network_;
