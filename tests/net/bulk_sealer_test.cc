@@ -96,7 +96,7 @@ struct Scene {
     return std::move(*stream);
   }
   // Until the pool has sealed some more.
-  bool pool_seals(std::uint64_t more = 1) {
+  bool pool_seals(std::uint64_t more) {
     const std::uint64_t target = writer->statistics().sealed_on_pool + more;
     return run_until(scheduler, [&] { return writer->statistics().sealed_on_pool >= target; }, 60s);
   }
@@ -170,26 +170,35 @@ TEST_CASE("small messages between batches keep their place, on their stream and 
 TEST_CASE("a writer that is cancelled while the pool reads its bytes has them back at once") {
   Scene scene;
   const Bytes data = pattern(2, 16'000'000);
-  for (int round = 0; round < 8; ++round) {
-    CAPTURE(round);
+  std::uint64_t cancelled = 0;
+  // On a machine with other work the loop may have sealed all of it before the pool has sealed so many
+  // batches.
+  for (int attempt = 0; attempt < 100 && cancelled < 8; ++attempt) {
+    CAPTURE(cancelled);
     auto stream = scene.open();
     Bytes lent = data;
     std::optional<Result<void>> sent;
+    scene.ended = false;
     {
       TaskGroup group(scene.scheduler);
       group.spawn(send_all(*stream, lent, sent));
-      REQUIRE(scene.pool_seals(static_cast<std::uint64_t>(1 + round)));
+      const std::uint64_t target = scene.writer->statistics().sealed_on_pool + 1 + cancelled;
+      REQUIRE(run_until(
+          scene.scheduler,
+          [&] { return sent.has_value() || scene.writer->statistics().sealed_on_pool >= target; }, 60s));
     }
-    REQUIRE_FALSE(sent.has_value());
     std::ranges::fill(lent, std::uint8_t{0});  // nobody may read it any more
-    scene.ended = false;
-    stream.reset();
+    if (!sent) {
+      stream.reset();
+      ++cancelled;
+    }
     REQUIRE(run_until(scene.scheduler, [&] { return scene.ended; }));
     const Bytes& got = scene.got.back();
     REQUIRE(!got.empty());
-    REQUIRE(got.size() < data.size());
+    REQUIRE(got.size() <= data.size());
     CHECK(std::ranges::equal(got, ByteView(data).first(got.size())));
   }
+  CHECK(cancelled == 8);
   CHECK(wait_for(scene.scheduler, ping(*scene.writer, scene.reader->id())).has_value());
 }
 
