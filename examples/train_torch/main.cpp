@@ -55,6 +55,5 @@ int main(int argc, char** argv) try {
   }
   node.join(run, part).wait();
 } catch (const testudo::Exception& error) {
-  std::cerr << "train_torch: " << error.what() << "\n";
-  return 1;
+  return std::cerr << "train_torch: " << error.what() << "\n", 1;
 }
