@@ -77,7 +77,6 @@ Result<std::vector<RunEntry>> RunDictionary::parse(ByteView bytes) {
   for (auto& entry : stored) {
     if (entry.payload.size() > RunEntry::max_payload)
       return fail(ErrorCode::limit, "payload of a run entry too large");
-    constexpr std::uint64_t far_future = 1ULL << 52;  // keeps the conversion defined
     if (entry.expires > far_future) return fail(ErrorCode::protocol, "a run entry expires never");
     if (!entries.empty() && !(entries.back().peer < entry.peer)) {
       return fail(ErrorCode::protocol, "run entries out of order");

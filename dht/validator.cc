@@ -75,7 +75,6 @@ Result<OwnedValue> OwnedValue::open(std::string_view key, ByteView record, UnixT
   if (!crypto::verify(owner.key(), value_domain, net::pack(part), stored.signature)) {
     return fail(ErrorCode::authentication, "the owner did not sign the record");
   }
-  constexpr std::uint64_t far_future = 1ULL << 52;  // keeps the conversion defined
   OwnedValue value;
   value.sequence = stored.sequence;
   value.expires = UnixTime(std::chrono::milliseconds(std::min(stored.expires, far_future)));

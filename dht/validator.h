@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
@@ -15,6 +16,10 @@
 namespace testudo::dht {
 
 using net::UnixTime;
+
+// Milliseconds since 1970, in the year 2248: what is later than that cannot be told apart from now in the
+// nanoseconds that durations are counted in.
+inline constexpr std::uint64_t far_future = 1ULL << 43;
 
 class Validator {
  public:

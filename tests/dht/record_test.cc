@@ -64,6 +64,11 @@ TEST_CASE("entries that are forged, of another run, too large or expired do not 
   dictionary.add(RunEntry::make(key_pair, run_id, 1, now + std::chrono::hours(48), {}), now);
   dictionary.add(RunEntry::make(key_pair, run_id, 1, now + std::chrono::hours(1), Bytes(1025)), now);
   CHECK(dictionary.entries().empty());
+  // So late that the time until then does not fit what durations are counted in.
+  const UnixTime never{std::chrono::milliseconds(1ULL << 44)};
+  dictionary.add(RunEntry::make(key_pair, run_id, 1, never, {}), never - std::chrono::hours(1));
+  CHECK(dictionary.entries().size() == 1);
+  CHECK(validator.validate(key, dictionary.encode(), now).error().code == ErrorCode::protocol);
   CHECK_FALSE(validator.validate("/testudo/run/xyz", dictionary_of({good}), now).has_value());
   CHECK_FALSE(validator.validate(key, to_bytes("garbage"), now).has_value());
 }
