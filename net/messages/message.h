@@ -8,6 +8,7 @@
 #define MSGPACK_NO_BOOST
 #endif
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <msgpack.hpp>
 #include <string>
@@ -74,6 +75,19 @@ Result<T> unpack(ByteView bytes, MessageLimits limits = {}) {
 namespace msgpack {
 MSGPACK_API_VERSION_NAMESPACE(MSGPACK_DEFAULT_API_NS) {
   namespace adaptor {
+
+  // Fixed bytes are a bin of just that size. msgpack-c's own adaptor, which this one is chosen over, also
+  // takes strings, and reads N bytes of shorter ones.
+  template <std::size_t N>
+    requires(N > 0)
+  struct convert<std::array<unsigned char, N>> {
+    const msgpack::object& operator()(const msgpack::object& object,
+                                      std::array<unsigned char, N>& bytes) const {
+      if (object.type != msgpack::type::BIN || object.via.bin.size != N) throw msgpack::type_error();
+      std::copy_n(reinterpret_cast<const unsigned char*>(object.via.bin.ptr), N, bytes.begin());
+      return object;
+    }
+  };
 
   // A peer id is its 38-byte multihash.
   template <>

@@ -76,6 +76,10 @@ TEST_CASE("a digest of another size, another integer width and a missing member 
   CHECK(unpack<Digest>(pack(Digest{})).has_value());
   CHECK_FALSE(unpack<Digest>(pack(ByteArray<31>{})).has_value());
   CHECK_FALSE(unpack<Digest>(pack(ByteArray<33>{})).has_value());
+  // Bytes of a fixed number are never a string, whose reader would go on after its end.
+  for (const std::size_t size : {0U, 5U, 31U, 32U}) {
+    CHECK_FALSE(unpack<Digest>(pack(std::string(size, 'a'))).has_value());
+  }
   CHECK(unpack<std::uint64_t>(Bytes{0x05}).has_value());
   CHECK_FALSE(unpack<std::uint64_t>(Bytes{0xcd, 0x00, 0x05}).has_value());
   CHECK_FALSE(unpack<Inner>(Bytes{0x91, 0xa1, 'a'}).has_value());
