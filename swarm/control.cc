@@ -20,7 +20,8 @@ struct WireHello {
   bool application = false;
   bool client_mode = false;
   bool looking_on = false;
-  MSGPACK_DEFINE_ARRAY(height, application, client_mode, looking_on)
+  bool begun = false;
+  MSGPACK_DEFINE_ARRAY(height, application, client_mode, looking_on, begun)
 };
 
 // One byte says what follows.
@@ -47,8 +48,8 @@ Bytes encode_control(const ControlFrame& frame) {
     return frame_of(Kind::certificate, certificate->encode());
   }
   const auto& hello = std::get<HelloFrame>(frame);
-  return frame_of(Kind::hello,
-                  net::pack(WireHello{hello.height, hello.application, hello.client_mode, hello.looking_on}));
+  return frame_of(Kind::hello, net::pack(WireHello{hello.height, hello.application, hello.client_mode,
+                                                   hello.looking_on, hello.begun}));
 }
 
 Result<ControlFrame> decode_control(ByteView bytes) {
@@ -72,7 +73,8 @@ Result<ControlFrame> decode_control(ByteView bytes) {
     }
     case Kind::hello: {
       TRY(WireHello wire, net::unpack<WireHello>(body));
-      return ControlFrame(HelloFrame{wire.height, wire.application, wire.client_mode, wire.looking_on});
+      return ControlFrame(
+          HelloFrame{wire.height, wire.application, wire.client_mode, wire.looking_on, wire.begun});
     }
   }
   return fail(ErrorCode::protocol, "unknown control frame " + std::to_string(bytes[0]));

@@ -24,6 +24,8 @@ struct HelloFrame {
   // The sender takes no part in the attempt at this height: it was restarted in it, or lost touch. After the
   // last round: it does not have the final state on disk yet.
   bool looking_on = false;
+  // The sender does not wait for others any more before its first round, the one at this height.
+  bool begun = false;
 };
 
 using ControlFrame = std::variant<BroadcastFrame, VoteFrame, Certificate, HelloFrame>;

@@ -25,11 +25,19 @@ constexpr std::size_t read_step = 256 * 1024;
 }  // namespace
 
 struct Links::Outgoing {
-  Outgoing(net::Scheduler& scheduler, PeerId id) : peer(std::move(id)), changed(scheduler) {}
+  Outgoing(net::Scheduler& scheduler, PeerId id)
+      : peer(std::move(id)), changed(scheduler), retry(scheduler) {}
   PeerId peer;
   std::deque<Frame> queue;
   net::Event changed;
+  net::Event retry;  // it may be reached now
+  bool open = false;
   bool forgotten = false;
+
+  net::Task<void> pause(net::Scheduler& scheduler, net::Duration time) {
+    const net::Timer timer = scheduler.at(scheduler.now() + time, [this] { retry.pulse(); });
+    co_await retry.wait();
+  }
 };
 
 Links::Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Handler handler,
@@ -46,6 +54,9 @@ Links::Links(net::Host& host, std::string protocol, Limits limits, Gate gate, Ha
       tasks_(host.scheduler()) {
   host_.set_handler(protocol_, [links = std::weak_ptr<Links*>(alive_)](std::unique_ptr<Stream> stream) {
     return admit(links, std::move(stream));
+  });
+  host_.observe_connections([links = std::weak_ptr<Links*>(alive_)](const PeerId& peer, bool connected) {
+    if (const auto alive = links.lock(); alive && connected) (*alive)->try_again(peer);
   });
 }
 
@@ -86,6 +97,16 @@ void Links::forget(const PeerId& peer) {
   outgoing_.erase(found);
 }
 
+bool Links::is_open(const PeerId& to) const {
+  const auto found = outgoing_.find(to);
+  return found != outgoing_.end() && found->second->open;
+}
+
+// Whoever connects, or speaks this protocol to us, need not be waited for any longer.
+void Links::try_again(const PeerId& peer) {
+  if (const auto found = outgoing_.find(peer); found != outgoing_.end()) found->second->retry.pulse();
+}
+
 Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
   std::unique_ptr<Stream> stream;
   net::Duration delay = retry_delay;
@@ -99,11 +120,12 @@ Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
       auto opened = co_await host_.open_stream(peer->peer, protocol_);
       if (!opened) {
         log::debug("{} to {}: {}", protocol_, peer->peer.short_text(), opened.error().message);
-        co_await net::sleep_for(host_.scheduler(), delay);
+        co_await peer->pause(host_.scheduler(), delay);
         delay = std::min(delay * 2, longest_retry_delay);
         continue;
       }
       stream = std::move(*opened);
+      peer->open = true;
       continue;  // the queue may have changed meanwhile
     }
     // Small frames that wait together leave in one write.
@@ -124,6 +146,7 @@ Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
     if (!written && !peer->forgotten) {
       log::debug("{} to {}: {}", protocol_, peer->peer.short_text(), written.error().message);
       stream.reset();
+      peer->open = false;
       if (++failures >= frame_attempts) {
         dropped_ += taken.size();
         failures = 0;
@@ -133,7 +156,7 @@ Task<void> Links::send_loop(std::shared_ptr<Outgoing> peer) {
           taken.pop_back();
         }
       }
-      co_await net::sleep_for(host_.scheduler(), delay);
+      co_await peer->pause(host_.scheduler(), delay);
       delay = std::min(delay * 2, longest_retry_delay);
     } else {
       failures = 0;
@@ -218,6 +241,7 @@ Task<void> Links::admit(std::weak_ptr<Links*> links, std::unique_ptr<Stream> str
   auto& group = self.incoming_[from];
   group = std::make_unique<net::TaskGroup>(self.host_.scheduler());
   group->spawn(self.receive(std::move(stream)));
+  self.try_again(from);
 }
 
 Task<void> Links::receive(std::unique_ptr<Stream> stream) {

@@ -44,6 +44,8 @@ class Links {
   // handed over. A peer that is not connected keeps its queue until forget().
   void send(const PeerId& to, Frame frame);
   void forget(const PeerId& peer);
+  // Whether a stream to it is open: what is sent now is on its way at once.
+  bool is_open(const PeerId& to) const;
   // Frames dropped because a queue was full, and streams ended because of a malformed frame: for metrics.
   std::uint64_t dropped() const { return dropped_; }
   std::uint64_t malformed() const { return misbehaviour_.total(); }
@@ -51,6 +53,7 @@ class Links {
  private:
   struct Outgoing;
   net::Task<void> send_loop(std::shared_ptr<Outgoing> peer);
+  void try_again(const PeerId& peer);
   static net::Task<void> admit(std::weak_ptr<Links*> links, std::unique_ptr<net::Stream> stream);
   net::Task<void> receive(std::unique_ptr<net::Stream> stream);
 

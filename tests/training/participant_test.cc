@@ -16,6 +16,15 @@ void check_all_finished(SimSwarm& swarm, std::size_t members, std::uint64_t roun
   }
 }
 
+TEST_CASE("founders that are far apart, and find one another one by one, begin their first round together") {
+  SimSwarm swarm(
+      {.founders = 14, .joiners = 0, .rounds = 3, .start_members = 14, .latency = 150ms, .jitter = 20ms});
+  swarm.start_all();
+  REQUIRE(run_until(swarm, [&] { return swarm.all_ended(); }, 1h));
+  CHECK(swarm.checker().attempts() == 3);
+  CHECK(swarm.member(0).strikes.empty());
+}
+
 TEST_CASE("a lone founder trains by itself") {
   SimSwarm swarm({.founders = 1, .joiners = 0, .rounds = 5});
   swarm.start_all();

@@ -120,22 +120,26 @@ Task<Result<void>> Participant::Impl::run() {
   co_return Result<void>{};
 }
 
-// The first round of this process waits for the founders, so that they need not void it; the first round of
-// the run also for as many members as it wants to start with. Whoever hears that others have begun begins,
-// too.
+// The first round of this process waits for the members, so that they need not void it; the first round of
+// the run also for as many as it wants to start with. Who is connected may still be on its way to this
+// protocol: a member is there once it was heard and can be told. Whoever hears that others have begun begins,
+// too, so that they are apart by what one message takes.
 Task<void> Participant::Impl::wait_for_start() {
   const net::TimePoint grace = scheduler_.now() + startup_grace;
   net::Timer timer = scheduler_.at(grace, [this] { changed_.pulse(); });
+  others_begun_ = false;
+  send_to_members(hello());
   while (!certificate_) {
     ask_whoever_is_ahead();
     const swarm::PhaseKey first{chain().next_round(), chain().next_attempt(), swarm::Phase::commit};
-    if (broadcaster_->heard_of(first)) break;
+    if (others_begun_ || broadcaster_->heard_of(first)) break;
     const std::string missing = missing_to_start(scheduler_.now() >= grace);
     if (missing.empty()) break;
     say_waiting(missing);
     co_await changed_.wait();
   }
   started_ = true;
+  send_to_members(hello());
 }
 
 // What the first round of this process still waits for; nothing when it can begin.
@@ -143,11 +147,13 @@ std::string Participant::Impl::missing_to_start(bool after_grace) const {
   std::string founders = missing_founders();
   if (!founders.empty()) return founders;
   const auto& members = chain().roster().members();
-  const auto there = static_cast<std::size_t>(std::ranges::count_if(
-      members, [this](const auto& member) { return member.id == self_ || host_.is_connected(member.id); }));
+  const auto there = static_cast<std::size_t>(std::ranges::count_if(members, [this](const auto& member) {
+    return member.id == self_ ||
+           (host_.is_connected(member.id) && heights_.contains(member.id) && control_->is_open(member.id));
+  }));
   if (there < members.size() && !after_grace) {
     return "waiting for members: " + std::to_string(there) + " of " + std::to_string(members.size()) +
-           " connected";
+           " are here";
   }
   const std::size_t wanted = manifest().start_members;
   const std::size_t together = there + fresh_applications().size();

@@ -117,7 +117,11 @@ swarm::HelloFrame Participant::Impl::hello() const {
   const bool without_model = finished && (!state_ || !states_.is_on_disk(chain().state_root()));
   // Who signed an outcome of its own before it was restarted is not out of the attempt: it stands by that.
   const bool out = spectator_ && !(voted_here() && ledger_->voted()->kind == OutcomeKind::apply);
-  return {chain().height(), !finished && !seated() && level_, options_.client_mode, out || without_model};
+  return {.height = chain().height(),
+          .application = !finished && !seated() && level_,
+          .client_mode = options_.client_mode,
+          .looking_on = out || without_model,
+          .begun = started_};
 }
 
 void Participant::Impl::look_for_certificate() {
@@ -203,6 +207,10 @@ void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFram
     applicants_[from] = {scheduler_.now(), frame.client_mode};
   }
   const bool member = chain().roster().contains(from);
+  if (member && frame.height == chain().height()) {
+    others_begun_ |= frame.begun;
+    if (started_ && !frame.begun) send(from, hello());  // it waits for those that are there
+  }
   if (frame.height > chain().height()) {
     claim_ahead(from, frame.height);
   } else if (frame.height < chain().height() || (seated() && !member && !frame.application)) {

@@ -244,6 +244,7 @@ class Participant::Impl {
   std::string waiting_;
   net::TimePoint say_unwritten_from_;  // what the disk says is not repeated before
   bool started_ = false;
+  bool others_begun_ = false;  // a member said so, at this height
   net::Event changed_;
   net::Channel<PendingReport> reports_;
   bool reported_all_ = false;
