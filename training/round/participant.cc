@@ -400,7 +400,7 @@ void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
   }
   for (const swarm::Admission& admission : outcome.admitted) {
     observer_.on_admitted(admission.peer, outcome.round);
-    applicants_.erase(admission.peer);
+    applicants_.forget(admission.peer);
   }
   note_strikes(outcome);
   std::vector<PeerId> wanted = chain().roster().founders();

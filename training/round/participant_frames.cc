@@ -3,19 +3,17 @@
 #include <algorithm>
 
 #include "crypto/base/log.h"
-#include "crypto/hash.h"
 #include "training/round/participant_impl.h"
 
 namespace testudo::training {
 
 namespace {
 
-// An application that was not repeated for so long does not count any more.
-constexpr net::Duration application_lifetime = 5s;
-constexpr std::size_t applicants_limit = 256;
-// Nor does one of somebody who is further behind than rounds of milliseconds explain: it has no state,
-// whoever told it that it does.
+// An application does not count of somebody who is further behind than rounds of milliseconds explain: it has
+// no state, whoever told it that it does.
 constexpr std::uint64_t application_lag = 64;
+// Of strangers, how long their ledgers are said to be: with more of them all are forgotten, and say it again.
+constexpr std::size_t heights_limit = 256;
 // Attempts of a round that are given up for members that are out of them, before it goes on without those.
 constexpr swarm::Attempt attempts_for_others{2};
 // A full disk is tried again every second, and said this often.
@@ -193,20 +191,20 @@ void Participant::Impl::receive_certificate(const PeerId& from, Certificate cert
 
 void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFrame& frame) {
   heights_[from] = frame.height;
-  if (heights_.size() > applicants_limit) {
+  if (heights_.size() > heights_limit) {
     std::erase_if(heights_, [this](const auto& entry) { return !chain().roster().contains(entry.first); });
   }
+  const bool member = chain().roster().contains(from);
   if (!frame.looking_on) {
     looking_on_.erase(from);
-  } else if (chain().roster().contains(from)) {
+  } else if (member) {
     looking_on_[from] = frame.height;
   }
-  if (!frame.application || frame.height + application_lag < chain().height()) {
-    applicants_.erase(from);
-  } else if (applicants_.contains(from) || applicants_.size() < applicants_limit) {
-    applicants_[from] = {scheduler_.now(), frame.client_mode};
+  if (!frame.application || member || frame.height + application_lag < chain().height()) {
+    applicants_.forget(from);
+  } else {
+    applicants_.hear({from, frame.client_mode}, scheduler_.now(), chain().beacon());
   }
-  const bool member = chain().roster().contains(from);
   if (member && frame.height == chain().height()) {
     others_begun_ |= frame.begun;
     if (started_ && !frame.begun) send(from, hello());  // it waits for those that are there
@@ -244,9 +242,7 @@ Task<void> Participant::Impl::repeat_loop() {
     std::erase_if(distrusted_, [this](const auto& entry) {
       return entry.second.until + longest_distrust < scheduler_.now();
     });
-    std::erase_if(applicants_, [this](const auto& entry) {
-      return entry.second.heard + application_lifetime < scheduler_.now();
-    });
+    applicants_.forget_silent(scheduler_.now());
     // Who is without a seat, or has finished, says where it stands; so does a member that sees no progress.
     if (finished || !seated() || progress_ + 2 * repeat_every < scheduler_.now()) {
       std::set<PeerId> to;
@@ -276,24 +272,12 @@ Task<void> Participant::Impl::repeat_loop() {
   }
 }
 
-// More than fit are drawn by the beacon: nobody comes first by the choice of its name.
+// Nobody vouches for whom it can show to have lied.
 std::vector<swarm::Admission> Participant::Impl::fresh_applications() const {
-  std::map<Digest, swarm::Admission> fresh;
-  for (const auto& [peer, applicant] : applicants_) {
-    const bool heard = applicant.heard + application_lifetime >= scheduler_.now();
-    // Nobody vouches for whom it can show to have lied.
-    const bool liar = broadcaster_->evidence().contains(peer);
-    if (!heard || liar || chain().roster().contains(peer) || chain().roster().is_banned(peer)) continue;
-    const Digest lot =
-        crypto::Hasher("testudo/application/1").bytes(chain().beacon()).bytes(peer.key().raw()).finish();
-    fresh.emplace(lot, swarm::Admission{peer, applicant.client_mode});
-  }
-  std::vector<swarm::Admission> drawn;
-  for (const auto& [lot, application] : fresh) {
-    if (drawn.size() < application_limit) drawn.push_back(application);
-  }
-  std::ranges::sort(drawn, {}, &swarm::Admission::peer);
-  return drawn;
+  return applicants_.draw(application_limit, scheduler_.now(), chain().beacon(), [this](const PeerId& peer) {
+    return !broadcaster_->evidence().contains(peer) && !chain().roster().contains(peer) &&
+           !chain().roster().is_banned(peer);
+  });
 }
 
 std::vector<swarm::Equivocation> Participant::Impl::accusations() const {

@@ -19,6 +19,7 @@
 #include "swarm/directory.h"
 #include "swarm/links.h"
 #include "swarm/sync.h"
+#include "training/round/applicants.h"
 #include "training/round/participant.h"
 #include "training/round/round.h"
 #include "training/round/state_store.h"
@@ -78,10 +79,6 @@ class Participant::Impl {
   bool has_state() const { return state_ != nullptr; }
 
  private:
-  struct Applicant {
-    net::TimePoint heard;
-    bool client_mode = false;
-  };
   struct Claim {  // of a ledger that is at least so long
     PeerId from;
     std::uint64_t height = 0;
@@ -235,7 +232,7 @@ class Participant::Impl {
   std::map<PeerId, Distrust> distrusted_;  // who claimed that and had nothing to show
   bool fetching_evidence_ = false;
   std::map<std::pair<std::uint64_t, Digest>, std::size_t> evidence_tries_;  // of bans, by height and name
-  std::map<PeerId, Applicant> applicants_;
+  Applicants applicants_;
   std::map<PeerId, std::uint64_t> heights_;
   std::map<PeerId, std::uint64_t> looking_on_;  // members that take no part in the attempt at this height
   bool spectator_ = false;                      // whether this one is among them
