@@ -192,7 +192,7 @@ struct SyncServer::Core {
 
   bool may_give() const {
     return !giving_way || sync::line_share * given <= host.traffic().bytes_sent - sent_before ||
-           host.scheduler().now() >= last_given + sync::piece_interval;
+           host.scheduler().now() >= gives_in_any_case_from;
   }
 
   // Members are behind for the others, who wait for them: theirs go at once.
@@ -202,28 +202,29 @@ struct SyncServer::Core {
     while (!core.may_give() && scheduler.now() < limit && !core.ledger.chain().roster().contains(from)) {
       co_await net::sleep_for(scheduler, sync::look_again);
     }
-    core.last_given = scheduler.now();
+    core.gives_in_any_case_from =
+        scheduler.now() +
+        net::from_seconds(static_cast<double>(size) / static_cast<double>(sync::bytes_in_any_case));
     core.given += size;
   }
 
   // Files are read on the pool: a disk may take its time.
-  static Task<std::optional<Bytes>> piece(Core& core, PeerId from, StateSource::Value value,
-                                          std::uint64_t index) {
-    if (!value || index >= sync::chunk_count(value->size(), state_chunk_bytes)) co_return std::nullopt;
-    const std::size_t at = index * state_chunk_bytes;
-    co_await wait_for_way(core, from, std::min(state_chunk_bytes, value->size() - at));
-    auto bytes = co_await net::offload(core.host.scheduler(), [value, at] {
-      return value->read(at, std::min(state_chunk_bytes, value->size() - at));
-    });
+  static Task<std::optional<Bytes>> piece(Core& core, PeerId from, StateSource::Value value, std::uint64_t at,
+                                          std::size_t most) {
+    if (!value || at >= value->size() || most == 0 || most > sync::max_piece) co_return std::nullopt;
+    const std::size_t size = std::min<std::uint64_t>(most, value->size() - at);
+    co_await wait_for_way(core, from, size);
+    auto bytes =
+        co_await net::offload(core.host.scheduler(), [value, at, size] { return value->read(at, size); });
     if (!bytes) co_return std::nullopt;
     co_return std::move(*bytes);
   }
 
   static Task<Bytes> chunk(Core& core, bool ours, PeerId from, sync::Request request) {
     const auto value = ours ? core.shared(static_cast<sync::Kind>(request.kind), request.root) : nullptr;
-    auto bytes = co_await piece(core, from, value, request.from);
+    auto bytes = co_await piece(core, from, value, request.from, request.bytes);
     sync::ChunkReply reply{.status = status(ours, bytes.has_value())};
-    if (bytes) reply.chunk = std::move(*bytes);
+    if (bytes) reply.piece = std::move(*bytes);
     co_return net::pack(reply);
   }
 
@@ -240,11 +241,11 @@ struct SyncServer::Core {
 
   static Task<Bytes> step(Core& core, bool ours, PeerId from, sync::Request request) {
     const auto value = ours ? core.shared(static_cast<sync::Kind>(request.kind), request.root) : nullptr;
-    auto bytes = co_await piece(core, from, value, request.from);
+    auto bytes = co_await piece(core, from, value, request.from, request.bytes);
     sync::StepReply reply{.status = status(ours, bytes.has_value())};
     if (bytes) {
       reply.size = value->size();
-      reply.chunk = std::move(*bytes);
+      reply.piece = std::move(*bytes);
     }
     co_return net::pack(reply);
   }
@@ -260,7 +261,7 @@ struct SyncServer::Core {
   bool giving_way = false;
   std::uint64_t sent_before = 0;  // all that this member had sent when its parts began to move
   std::uint64_t given = 0;        // in pieces since then
-  net::TimePoint last_given{};
+  net::TimePoint gives_in_any_case_from{};
   net::TaskGroup tasks;
   net::Service service;  // last: its answers use the rest
 };

@@ -1,6 +1,6 @@
 // Sync: how a member that is behind, or a newcomer, gets the ledger and the training state from others.
 // `/testudo/sync/1.0.0`, one request a stream: head, certificates from a height, the evidence for a ban,
-// chunks of a state by its Merkle root, and the steps from that state to later ones. Everything received is
+// pieces of a state by its Merkle root, and the steps from that state to later ones. Everything received is
 // checked against the chain: donors are not trusted, a bad chunk drops its donor. Loop thread only.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "net/async/task.h"
 #include "net/host/host.h"
 #include "net/storage/storage.h"
+#include "swarm/download_window.h"
 #include "swarm/ledger.h"
 
 namespace testudo::swarm {
@@ -82,20 +83,22 @@ inline constexpr std::size_t replies_in_a_row = 64;
 // name the donor. The ledger outlives the task.
 net::Task<Result<std::uint64_t>> catch_up(net::Host& host, PeerId donor, RunId run, Ledger& ledger,
                                           std::size_t replies = replies_in_a_row);
-// Called within a download with the number of bytes that have arrived and are kept; may be empty.
+// Called within a download with the number of bytes that have arrived; what a donor began and another has to
+// send again counts twice. May be empty.
 using OnBytes = std::function<void(std::size_t)>;
 // The state with `root`, chunks spread over all donors that have it. A donor that lacks it, sends a wrong
-// chunk or takes longer than ten seconds for one is dropped; the rest go on. Errors name what each donor did
-// wrong.
-net::Task<Result<Buffer>> download_state(net::Host& host, std::vector<PeerId> donors, RunId run, Digest root,
-                                         std::size_t max_bytes, OnBytes on_bytes = {});
+// chunk or takes longer than ten seconds for a piece of one is dropped; the rest go on. Errors name what each
+// donor did wrong.
+net::Task<Result<Buffer>> download_state(net::Host& host, DownloadWindow& window, std::vector<PeerId> donors,
+                                         RunId run, Digest root, std::size_t max_bytes,
+                                         OnBytes on_bytes = {});
 
 // More states one after another than any member tells.
 inline constexpr std::size_t path_limit = 128;
 // StateSource::path() of the donor, and one of its steps. Neither is checked: the chain knows the roots, and
 // certificates the hashes of what a step consists of. Errors name the donor.
 net::Task<Result<StatePath>> fetch_path(net::Host& host, PeerId donor, RunId run, Digest root);
-net::Task<Result<Bytes>> download_step(net::Host& host, PeerId donor, RunId run, Digest root,
-                                       std::size_t max_bytes, OnBytes on_bytes = {});
+net::Task<Result<Bytes>> download_step(net::Host& host, DownloadWindow& window, PeerId donor, RunId run,
+                                       Digest root, std::size_t max_bytes, OnBytes on_bytes = {});
 
 }  // namespace testudo::swarm

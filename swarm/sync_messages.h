@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "net/messages/service.h"
+#include "swarm/download_window.h"
 #include "swarm/types.h"
 
 namespace testudo::swarm::sync {
@@ -15,19 +16,22 @@ inline constexpr net::Duration request_timeout = std::chrono::seconds(10);
 // One answer's share of a ledger, and of a list of leaves: enough to amortise a round trip, little enough to
 // hold in memory for every asker.
 inline constexpr std::size_t certificates_per_reply = 64;
-inline constexpr std::size_t certificate_bytes_per_reply = 4 * 1024 * 1024;
+// A reply ends with the certificate that crosses this: it comes on a line of 20 kB/s.
+inline constexpr std::size_t certificate_bytes_per_reply = 128 * 1024;
 inline constexpr net::Duration evidence_interval = std::chrono::milliseconds(200);
 inline constexpr net::Duration evidence_interval_of_strangers = std::chrono::seconds(1);
 inline constexpr std::size_t leaves_per_reply = 16 * 1024;
 // While the parts of a round move, pieces of states and steps are so much of what a member sends: one byte in
-// four. One a second goes in any case, so that newcomers get on where a round stands still.
+// four. So many a second go in any case, so that newcomers get on where a round stands still.
 inline constexpr std::uint64_t line_share = 4;
-inline constexpr net::Duration piece_interval = std::chrono::seconds(1);
+inline constexpr std::size_t bytes_in_any_case = 256 * 1024;
 // No piece waits longer: its asker has patience for as long again.
 inline constexpr net::Duration longest_wait = request_timeout / 2;
 inline constexpr net::Duration look_again = std::chrono::milliseconds(50);
 inline constexpr std::size_t max_request = 256;
-// Of one peer: a chunk is cheap to serve, and a gigabyte a second of them is a good line.
+// Of a state or a step, in one answer.
+inline constexpr std::size_t max_piece = DownloadWindow::greatest_request;
+// Of one peer: a piece is cheap to serve, and 64 MB a second of the smallest are a good line.
 inline constexpr std::uint64_t requests_per_second = 4096;
 
 enum class Kind : std::uint8_t {
@@ -44,8 +48,9 @@ struct Request {
   std::uint8_t kind = 0;
   RunId run{};
   Digest root{};  // leaves, chunk, path and step: of which state; evidence: what the certificate calls it
-  std::uint64_t from = 0;  // height, leaf, or chunk of the state or of the step
-  MSGPACK_DEFINE(kind, run, root, from)
+  std::uint64_t from = 0;   // height, leaf, or byte of the state or of the step
+  std::uint32_t bytes = 0;  // chunk and step: so many, at most max_piece
+  MSGPACK_DEFINE(kind, run, root, from, bytes)
 };
 
 enum class Status : std::uint8_t {
@@ -73,8 +78,8 @@ struct LeavesReply {
 };
 struct ChunkReply {
   std::uint8_t status = 0;
-  Bytes chunk;
-  MSGPACK_DEFINE(status, chunk)
+  Bytes piece;
+  MSGPACK_DEFINE(status, piece)
 };
 
 struct PathReply {
@@ -86,8 +91,8 @@ struct PathReply {
 struct StepReply {
   std::uint8_t status = 0;
   std::uint64_t size = 0;  // of the step, in bytes
-  Bytes chunk;
-  MSGPACK_DEFINE(status, size, chunk)
+  Bytes piece;
+  MSGPACK_DEFINE(status, size, piece)
 };
 struct EvidenceReply {
   std::uint8_t status = 0;

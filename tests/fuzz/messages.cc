@@ -62,7 +62,7 @@ std::vector<Bytes> seeds() {
   const swarm::Presence presence{"testudo/0.1", swarm::RoundNumber(300)};
   return {net::pack(everything),
           net::pack(std::vector<Bytes>{Bytes(3, 1), {}, Bytes(300, 2)}),
-          net::pack(Request{static_cast<std::uint8_t>(Kind::chunk), swarm::RunId{7}, Digest{1}, 12}),
+          net::pack(Request{static_cast<std::uint8_t>(Kind::chunk), swarm::RunId{7}, Digest{1}, 12, 16'384}),
           net::pack(HeadReply{0, 70'000, Digest{3}}),
           net::pack(CertificatesReply{0, {Bytes(10, 1), Bytes(5, 2)}}),
           net::pack(LeavesReply{0, 1'000'000, {Digest{1}, Digest{2}}}),

@@ -58,7 +58,7 @@ net::Task<void> write(net::Stream& stream, ByteView bytes) {
 }
 net::Task<void> ask(World& world, bool& answered) {
   const swarm::sync::Request request{
-      static_cast<std::uint8_t>(swarm::sync::Kind::head), world.manifest.manifest.run_id(), {}, 0};
+      static_cast<std::uint8_t>(swarm::sync::Kind::head), world.manifest.manifest.run_id(), {}, 0, 0};
   const auto reply =
       co_await swarm::sync::ask<swarm::sync::HeadReply>(world.stranger, world.node.id(), request, 1024);
   answered = reply.has_value();
@@ -146,9 +146,9 @@ std::vector<Bytes> seeds() {
   Bytes two = framed_script(1, part_header);
   append(two, Bytes{3, 0, 0, 5, 4, 1, 2, 3, 4});
   const swarm::RunId run = world.manifest.manifest.run_id();
-  return {framed_script(0, net::pack(swarm::sync::Request{2, run, {}, 0})),
-          framed_script(0, net::pack(swarm::sync::Request{5, run, {}, 0})),
-          framed_script(0, net::pack(swarm::sync::Request{6, run, {}, 7})),
+  return {framed_script(0, net::pack(swarm::sync::Request{2, run, {}, 0, 0})),
+          framed_script(0, net::pack(swarm::sync::Request{5, run, {}, 0, 0})),
+          framed_script(0, net::pack(swarm::sync::Request{6, run, {}, 7, 64})),
           framed_script(1, part_header),
           two,
           framed_script(2, find.encode()),

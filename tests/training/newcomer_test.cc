@@ -139,9 +139,12 @@ TEST_CASE("who comes when a run begins keeps its seat on a line that is no faste
 
 TEST_CASE(
     "on a line that is slower than the rounds a newcomer says so once a minute, and nobody waits for it") {
+  double rate = 0;
+  SUBCASE("60 kB/s") { rate = 60e3; }
+  SUBCASE("20 kB/s") { rate = 20e3; }
   SwarmOptions options = three_and_a_newcomer();
   options.dimension = 100'000;
-  options.other_lines = {{newcomer, 60e3}};
+  options.other_lines = {{newcomer, rate}};
   SimSwarm swarm(options);
   std::vector<std::string> said;
   {
@@ -171,6 +174,17 @@ TEST_CASE("a whole state comes also on a line that does not bear two pieces of e
   options.other_lines = {{newcomer, 80e3}};
   SimSwarm swarm(options);
   CHECK(time_to_a_seat(swarm, 20, 10min) < 5min);
+}
+
+TEST_CASE("a line of 20 kB/s fetches a snapshot piece by piece, and bears a seat in a run of long rounds") {
+  // 600 kB in three chunks, none of which the line carries in ten seconds; steps and parts of 50 kB.
+  SwarmOptions options = three_and_a_newcomer();
+  options.dimension = 50'000;
+  options.work = 1500ms;
+  options.other_lines = {{newcomer, 20e3}};
+  SimSwarm swarm(options);
+  CHECK(time_to_a_seat(swarm, 20, 10min) < 4min);
+  CHECK(swarm.member(newcomer).fetched.size() > 10);  // told on the way
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ class Participant::Impl {
         self_(host.id()),
         states_(host.scheduler(), storage),
         directory_(host, dht, run_),
+        downloads_(scheduler_),
         changed_(scheduler_),
         reports_(scheduler_, report_queue),
         tasks_(scheduler_) {}
@@ -214,12 +215,12 @@ class Participant::Impl {
   net::TimePoint certificate_time_;
   std::optional<Claim> ahead_;
   bool asking_ = false;
+  swarm::DownloadWindow downloads_;  // what its line bears of them
   std::size_t ways_looked_for_ = 0;
   FetchProgress fetched_;  // of the way that is gone
   net::TimePoint fetching_from_;
   net::TimePoint say_fetched_from_;
   std::size_t wholes_fetched_ = 0;
-  std::size_t donors_at_once_ = donors_asked;  // as many as its line bears
   std::size_t steps_at_once_ = most_steps_at_once;
   std::map<PeerId, net::Duration> step_times_;  // what its last step took, a donor
   std::optional<Trying> trying_;

@@ -264,13 +264,9 @@ Task<Result<StateStore::State>> Participant::Impl::fetch_whole(const Way& way) {
   std::vector<PeerId> donors = way.donors;
   std::ranges::rotate(donors,
                       donors.begin() + static_cast<std::ptrdiff_t>(wholes_fetched_++ % donors.size()));
-  const std::size_t asked = std::min(donors.size(), donors_at_once_);
-  donors.resize(asked);
-  auto bytes = co_await swarm::download_state(host_, std::move(donors), run_, root,
+  auto bytes = co_await swarm::download_state(host_, downloads_, std::move(donors), run_, root,
                                               TrainingState::encoded_bytes(rules_->state_sizes()),
                                               [this](std::size_t arrived) { note_fetched(arrived); });
-  // On a slow line all pieces that are on their way share it, and none comes in time: fewer, then.
-  donors_at_once_ = bytes ? std::min(2 * asked, donors_asked) : std::max<std::size_t>(asked / 2, 1);
   if (!bytes) co_return fail(std::move(bytes).error());
   auto decoded = co_await net::offload(
       scheduler_, [downloaded = std::make_shared<Buffer>(std::move(*bytes)), sizes = rules_->state_sizes()] {
@@ -306,7 +302,8 @@ Task<Result<Participant::Impl::Step>> Participant::Impl::fetch_step(Way& way, st
     const net::TimePoint begun = scheduler_.now();
     auto bytes = co_await net::with_timeout(
         scheduler_, patience_for_a_step(),
-        swarm::download_step(host_, donor, run_, way.roots[index], StateStore::max_step_bytes(*rules_),
+        swarm::download_step(host_, downloads_, donor, run_, way.roots[index],
+                             StateStore::max_step_bytes(*rules_),
                              [this](std::size_t arrived) { note_fetched(arrived); }),
         "a step from " + donor.to_text());
     if (bytes) {
