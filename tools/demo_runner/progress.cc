@@ -52,7 +52,7 @@ void Progress::update(const RunRecord& run, double seconds) {
     }
     if (run.waiting() != last_waiting_) {
       last_waiting_ = run.waiting();
-      if (!last_waiting_.empty()) fmt::print(out_, "{}: waiting: {}\n", run.rule(), last_waiting_);
+      if (!last_waiting_.empty()) fmt::print(out_, "{}: {}\n", run.rule(), last_waiting_);
     }
     const std::uint64_t step = std::max<std::uint64_t>(1, run.rounds() / plain_lines);
     if (round < last_plain_round_ + step && !(round == run.rounds() && round > last_plain_round_)) return;
@@ -72,7 +72,7 @@ void Progress::update(const RunRecord& run, double seconds) {
                               attacked ? "   under attack" : ""));
   lines.push_back(fmt::format("  loss {:<10} test accuracy {:<8} members {:<4} sent {:<10} time left {}",
                               loss, percent_text(run.test_accuracy()), now.members, sent, left));
-  lines.push_back(run.waiting().empty() ? "" : "  waiting: " + run.waiting().substr(0, 100));
+  lines.push_back(run.waiting().empty() ? "" : "  " + run.waiting().substr(0, 100));
   erase();
   for (const std::string& line : lines) fmt::print(out_, "{}\n", line);
   lines_shown_ = static_cast<int>(lines.size());

@@ -46,11 +46,11 @@ void add_bench(Program& program) {
       R"(Every figure stands beside a baseline that was measured in the same run; compare ratios, not seconds.
 Processes of its own take part over loopback; their data is below $TMPDIR. What it does is said on stderr.
 
-  codec   coding, hashing, ciphering and the step against memory bandwidth
-  clip    the aggregation rules against memory bandwidth
-  net     connections and streams against plain TCP and bare cryptography
-  dht     puts and gets among many nodes against TCP round trips
-  round   whole rounds among processes against a floor, and against Gloo and Open MPI where they are installed
+  codec     coding, hashing, ciphering and the step against memory bandwidth
+  clip      the aggregation rules against memory bandwidth
+  net       connections and streams against plain TCP and bare cryptography
+  dht       puts and gets among many nodes against TCP round trips
+  round     whole rounds among processes against a floor, and against Gloo and Open MPI where they are installed
   overhead  whole rounds on a simulated line of 1 Gbit/s and 20 ms against a plain butterfly on the same line
 
 Example:  testudo bench net

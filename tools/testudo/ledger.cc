@@ -300,7 +300,8 @@ void add_ledger(Program& program) {
   CLI::App* command = add_ledger_command(
       program, group, "show", "Show the rounds of a run, and who was banned for what",
       R"(A line a round: whether it was applied, the members and samples, who lost its seat or was banned and what proves it,
-who has a strike for what, and who reduces nothing because of strikes; last a summary of the whole run. Reads only: the member of that directory may be running.
+who has a strike for what, and who reduces nothing because of strikes; last a summary of the whole run. Reads only: the
+member of that directory may be running.
 
 Example:  testudo ledger show /tmp/a
           testudo ledger show /tmp/a --last 20

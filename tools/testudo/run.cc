@@ -294,11 +294,15 @@ Next:     testudo join RUN --bootstrap ADDRESS     (you first; whoever wants to 
       ->capture_default_str()
       ->check(seconds(swarm::min_delta_ms, swarm::max_delta_ms))
       ->group("Protocol");
-  command->add_option("--compute-deadline", options->compute_deadline, "Seconds for computing a contribution")
+  command
+      ->add_option("--compute-deadline", options->compute_deadline,
+                   "Seconds for computing a contribution and agreeing on it")
       ->capture_default_str()
       ->check(deadline)
       ->group("Protocol");
-  command->add_option("--exchange-deadline", options->exchange_deadline, "Seconds for every other phase")
+  command
+      ->add_option("--exchange-deadline", options->exchange_deadline,
+                   "Seconds for every other phase; twice that where it moves gradients")
       ->capture_default_str()
       ->check(deadline)
       ->group("Protocol");
