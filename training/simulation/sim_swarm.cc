@@ -6,6 +6,7 @@
 #include "swarm/control.h"
 #include "swarm/ledger.h"
 #include "swarm/roster.h"
+#include "training/round/state_store.h"
 #include "training/simulation/label_flip.h"
 
 namespace testudo::training {
@@ -314,8 +315,10 @@ void SimSwarm::measure() {
   // them.
   constexpr std::size_t streams_a_peer = 16;
   constexpr std::size_t streams_of_dht = 512;
-  // Certified and signed states, a copy of one while it is replaced; a certificate of every attempt.
+  // The certified state and the one that is signed, steps of that size; the steps that stay behind a
+  // snapshot, and the last before it; a certificate of every attempt.
   constexpr std::size_t states_on_disk = 3;
+  constexpr std::size_t steps_beside = StateStore::steps_before_snapshot + 1;
   const std::size_t d = model_->parameter_count();
   const std::size_t certificate_bytes = 4096 + 256 * n;
   // What a round may have on its way at once, between any two members.
@@ -325,6 +328,7 @@ void SimSwarm::measure() {
     checker_.measured(i, {"open streams", member.host->open_streams(), streams_a_peer * n + streams_of_dht});
     checker_.measured(i, {"bytes on disk", member.storage.size_bytes(),
                           states_on_disk * TrainingState::encoded_bytes({d, d, d}) +
+                              steps_beside * TrainingState::encoded_bytes({d, 0, 0}) +
                               certificate_bytes * (checker_.attempts() + 2)});
   }
   const std::size_t part_segments = 4 * d / network_.options().segment_size + 1;
