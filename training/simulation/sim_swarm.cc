@@ -321,6 +321,10 @@ void SimSwarm::measure() {
   constexpr std::size_t steps_beside = StateStore::steps_before_snapshot + 1;
   const std::size_t d = model_->parameter_count();
   const std::size_t certificate_bytes = 4096 + 256 * n;
+  // Whoever is banned, once, leaves evidence: at most everybody's message, and everybody's part of the values.
+  const std::size_t evidence_bytes = n * (4 * d + certificate_bytes);
+  const auto hostile = static_cast<std::size_t>(
+      std::ranges::count_if(members_, [](const auto& member) { return !member->behaviour.is_honest(); }));
   // What a round may have on its way at once, between any two members.
   constexpr std::size_t segments_a_pair = 256;
   for (std::size_t i = 0; i < n; ++i) {
@@ -329,7 +333,7 @@ void SimSwarm::measure() {
     checker_.measured(i, {"bytes on disk", member.storage.size_bytes(),
                           states_on_disk * TrainingState::encoded_bytes({d, d, d}) +
                               steps_beside * TrainingState::encoded_bytes({d, 0, 0}) +
-                              certificate_bytes * (checker_.attempts() + 2)});
+                              certificate_bytes * (checker_.attempts() + 2) + evidence_bytes * hostile});
   }
   const std::size_t part_segments = 4 * d / network_.options().segment_size + 1;
   checker_.measured(std::nullopt, {"segments on their way", network_.in_flight(),
