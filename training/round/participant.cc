@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "crypto/base/log.h"
 #include "crypto/derive.h"
@@ -14,8 +15,10 @@ namespace testudo::training {
 
 namespace {
 
-// Founders that start together wait this long for one another before the first round.
+// Members that start together wait for one another before the first round: so long after the last that came,
+// and not longer than this in all.
 constexpr net::Duration startup_grace = 15s;
+constexpr net::Duration longest_startup = 60s;
 
 // From COMMIT to the end of GATHER: newcomers' downloads leave them the line.
 bool parts_move_after(const std::string& phase) {
@@ -125,14 +128,20 @@ Task<Result<void>> Participant::Impl::run() {
 // protocol: a member is there once it was heard and can be told. Whoever hears that others have begun begins,
 // too, so that they are apart by what one message takes.
 Task<void> Participant::Impl::wait_for_start() {
-  const net::TimePoint grace = scheduler_.now() + startup_grace;
+  const net::TimePoint last = scheduler_.now() + longest_startup;
+  net::TimePoint grace = scheduler_.now() + startup_grace;
   net::Timer timer = scheduler_.at(grace, [this] { changed_.pulse(); });
+  std::size_t here = members_here();
   others_begun_ = false;
   send_to_members(hello());
   while (!certificate_) {
     ask_whoever_is_ahead();
     const swarm::PhaseKey first{chain().next_round(), chain().next_attempt(), swarm::Phase::commit};
     if (others_begun_ || broadcaster_->heard_of(first)) break;
+    if (const std::size_t now_here = members_here(); std::exchange(here, now_here) < now_here) {
+      grace = std::min(scheduler_.now() + startup_grace, last);
+      timer = scheduler_.at(grace, [this] { changed_.pulse(); });
+    }
     const std::string missing = missing_to_start(scheduler_.now() >= grace);
     if (missing.empty()) break;
     say_waiting(missing);
@@ -140,6 +149,15 @@ Task<void> Participant::Impl::wait_for_start() {
   }
   started_ = true;
   send_to_members(hello());
+}
+
+// Members that were heard and can be told.
+std::size_t Participant::Impl::members_here() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(chain().roster().members(), [this](const auto& member) {
+        return member.id == self_ || (host_.is_connected(member.id) && heights_.contains(member.id) &&
+                                      control_->is_open(member.id));
+      }));
 }
 
 // What the first round of this process still waits for; nothing when it can begin.

@@ -178,6 +178,7 @@ class Participant::Impl {
   std::vector<swarm::Equivocation> accusations() const;
   std::size_t connected_founders() const;
   std::string missing_founders() const;
+  std::size_t members_here() const;
   std::string missing_to_start(bool after_grace) const;
   std::string waiting_reason() const;
   void say_waiting(const std::string& reason);

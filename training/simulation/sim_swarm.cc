@@ -321,7 +321,8 @@ void SimSwarm::measure() {
   constexpr std::size_t steps_beside = StateStore::steps_before_snapshot + 1;
   const std::size_t d = model_->parameter_count();
   const std::size_t certificate_bytes = 4096 + 256 * n;
-  // Whoever is banned, once, leaves evidence: at most everybody's message, and everybody's part of the values.
+  // Whoever is banned, once, leaves evidence: at most everybody's message, and everybody's part of the
+  // values.
   const std::size_t evidence_bytes = n * (4 * d + certificate_bytes);
   const auto hostile = static_cast<std::size_t>(
       std::ranges::count_if(members_, [](const auto& member) { return !member->behaviour.is_honest(); }));
