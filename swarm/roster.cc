@@ -42,13 +42,13 @@ Roster Roster::after(const Outcome& outcome, double hostile_share) const {
 
 void Roster::let_rest(double hostile_share) {
   std::vector<PeerId> ids;
-  std::size_t reducers = 0;
+  std::set<PeerId> unreachable;
   for (const Member& member : members_) {
     ids.push_back(member.id);
-    if (!member.client_mode) ++reducers;
+    if (member.client_mode) unreachable.insert(member.id);
   }
   const std::set<PeerId> rest =
-      swarm::resting(strikes_, ids, reducers, greatest_hostile_count(hostile_share));
+      swarm::resting(strikes_, ids, unreachable, greatest_hostile_count(hostile_share));
   for (Member& member : members_) member.rests = rest.contains(member.id);
 }
 

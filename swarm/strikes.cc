@@ -41,7 +41,7 @@ std::string_view advice(StrikeReason reason) {
 }
 
 std::set<PeerId> resting(std::span<const PastStrike> strikes, const std::vector<PeerId>& members,
-                         std::size_t reducers, std::size_t hostile_count) {
+                         const std::set<PeerId>& unreachable, std::size_t hostile_count) {
   std::vector<const PastStrike*> counted;
   std::map<PeerId, Struck> all;
   for (const PastStrike& past : strikes) {
@@ -66,12 +66,19 @@ std::set<PeerId> resting(std::span<const PastStrike> strikes, const std::vector<
   std::ranges::sort(alone, [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : a.second < b.second;
   });
-  const std::size_t at_most = reducers / 2;
+  std::size_t room = (members.size() - unreachable.size()) / 2;
   std::set<PeerId> rest;
+  const auto let_rest = [&](const std::vector<PeerId>& peers) {
+    const auto reducers = static_cast<std::size_t>(
+        std::ranges::count_if(peers, [&](const PeerId& peer) { return !unreachable.contains(peer); }));
+    if (reducers > room) return;
+    room -= reducers;
+    rest.insert(peers.begin(), peers.end());
+  };
   std::set<PeerId> explained;
   for (const auto& [rounds, peer] : alone) {
     explained.insert(peer);
-    if (rest.size() < at_most) rest.insert(peer);
+    let_rest({peer});
   }
 
   std::map<PeerId, std::set<RoundNumber>> rounds;
@@ -85,7 +92,7 @@ std::set<PeerId> resting(std::span<const PastStrike> strikes, const std::vector<
     }
     if (!too_many) continue;
     explained.insert(ends.begin(), ends.end());
-    if (rest.size() + ends.size() <= at_most) rest.insert(ends.begin(), ends.end());
+    let_rest(ends);
   }
   return rest;
 }

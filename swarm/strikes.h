@@ -17,7 +17,8 @@
 //     in the window at any time. (Attacks: several that pick on one member by turns, or one on several.)
 //  4. At least half of the members that can be reached reduce: those of rule 2 rest first, those struck in
 //     most rounds before others, then those of rule 3 in their order, both ends or neither, while there is
-//     room.
+//     room. Who cannot be reached reduces nothing anyway, and takes no room. (Attack: strikes among such
+//     members, which pay nothing for them, until there is no room for those that do.)
 //  5. If more than half of the members would have to rest by rule 2, they cannot all be hostile: the network
 //     breaks its promise, and nobody rests. (The parts would come to fewer lines, and make it worse.)
 //  Hence, whatever F members do in such a network: not more honest than hostile members rest.
@@ -46,8 +47,8 @@ struct PastStrike {
 // What the owner of a struck member may look at, for logs.
 std::string_view advice(StrikeReason reason);
 
-// Who rests. `members` ascending; `reducers`: how many of them can be reached.
+// Who rests. `members` ascending; `unreachable`: those of them that reduce nothing anyway.
 std::set<PeerId> resting(std::span<const PastStrike> strikes, const std::vector<PeerId>& members,
-                         std::size_t reducers, std::size_t hostile_count);
+                         const std::set<PeerId>& unreachable, std::size_t hostile_count);
 
 }  // namespace testudo::swarm

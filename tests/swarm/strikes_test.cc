@@ -40,13 +40,16 @@ struct Members {
   }
   // By their numbers.
   std::set<std::size_t> resting(const std::vector<Pair>& pairs, std::size_t hostile_count,
-                                const std::vector<std::size_t>& without = {}) const {
+                                const std::vector<std::size_t>& without = {},
+                                const std::vector<std::size_t>& unreachable = {}) const {
     std::vector<PeerId> seated;
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (std::ranges::find(without, i) == without.end()) seated.push_back(ids[i]);
     }
+    std::set<PeerId> clients;
+    for (const std::size_t i : unreachable) clients.insert(ids[i]);
     std::set<std::size_t> numbers;
-    for (const PeerId& peer : swarm::resting(strikes(pairs), seated, seated.size(), hostile_count))
+    for (const PeerId& peer : swarm::resting(strikes(pairs), seated, clients, hostile_count))
       numbers.insert(static_cast<std::size_t>(std::ranges::find(ids, peer) - ids.begin()));
     return numbers;
   }
@@ -121,6 +124,26 @@ TEST_CASE("at least half of the members reduce, two rest or neither, and nobody 
   }
   CHECK(members.resting(storm, 1).empty());
   CHECK(Members(2).resting({{1, 0, 1}, {2, 0, 1}, {3, 0, 1}}, 0).empty());
+}
+
+TEST_CASE("strikes of who reduces nothing anyway leave the room to those that pay for theirs") {
+  const Members members(8);  // 0 to 3 cannot be reached: two of the others may rest
+  const std::vector<std::size_t> unreachable{0, 1, 2, 3};
+  std::vector<Pair> pairs;
+  for (std::uint64_t round = 1; round <= 3; ++round) {
+    pairs.push_back({round, 0, 1});
+    pairs.push_back({round, 2});
+    pairs.push_back({round, 4, 5});
+    pairs.push_back({round, 6, 7});
+  }
+  CHECK(members.resting(pairs, 2, {}, unreachable) == Set{0, 1, 2, 4, 5});
+  // One end reduces, and alone takes room.
+  CHECK(members.resting({{1, 0, 4}, {2, 0, 4}, {3, 0, 4}, {1, 1, 5}, {2, 1, 5}, {3, 1, 5}, {1, 2, 6}, {2, 2, 6},
+                         {3, 2, 6}},
+                        3, {}, unreachable) == Set{0, 1, 4, 5});
+  // So does who rests alone.
+  CHECK(members.resting({{1, 0, 1}, {2, 0, 2}, {3, 0, 3}, {1, 4}, {2, 4}, {3, 4}, {1, 5}, {2, 5}, {3, 5}}, 2, {},
+                        unreachable) == Set{0, 4, 5});
 }
 
 namespace {

@@ -104,7 +104,7 @@ std::vector<std::uint64_t> drawn_rounds(std::size_t members, std::size_t hostile
     const std::size_t count = validator_count(
         roster.size(), roster.greatest_hostile_count(swarm::Manifest().hostile_share), 1, swarm::Attempt(0));
     const auto drawn =
-        draw_validations(roster, count, crypto::Hasher("lot").integer(seed).integer(round).finish());
+        draw_validations(ids, ids, count, crypto::Hasher("lot").integer(seed).integer(round).finish());
     std::set<PeerId> attacks = liars;
     for (const Validation& validation : drawn) {
       attacks.erase(validation.validator);

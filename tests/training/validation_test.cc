@@ -55,16 +55,16 @@ TEST_CASE("validators are at most a quarter, and leave the hostile a minority of
 TEST_CASE("every member is drawn as often as any other, to validate and to be validated, and never both") {
   constexpr std::size_t members = 8;
   constexpr std::size_t draws = 4000;
-  const swarm::Roster roster(some_peers(members));
+  const auto peers = some_peers(members);
   std::map<PeerId, std::size_t> validates;
   std::map<std::pair<PeerId, PeerId>, std::size_t> pairs;
   for (std::uint64_t k = 0; k < draws; ++k) {
     const Digest lot = crypto::Hasher("a lot").integer(k).finish();
-    const auto drawn = draw_validations(roster, 2, lot);
+    const auto drawn = draw_validations(peers, peers, 2, lot);
     REQUIRE(drawn.size() == 2);
     CHECK(std::set<PeerId>{drawn[0].validator, drawn[1].validator, drawn[0].target, drawn[1].target}.size() ==
           4);
-    CHECK(drawn == draw_validations(roster, 2, lot));
+    CHECK(drawn == draw_validations(peers, peers, 2, lot));
     for (const Validation& validation : drawn) {
       ++validates[validation.validator];
       ++pairs[{validation.validator, validation.target}];
@@ -75,6 +75,51 @@ TEST_CASE("every member is drawn as often as any other, to validate and to be va
   for (const auto& [peer, count] : validates) CHECK(std::abs(static_cast<double>(count) - 1000) < 5 * 28);
   CHECK(pairs.size() == members * (members - 1));
   for (const auto& [pair, count] : pairs) CHECK(std::abs(static_cast<double>(count) - 1000.0 / 7) < 5 * 12);
+}
+
+TEST_CASE("who gives up its seat and has no part in a draw changes nothing; who has, hardly more than its own") {
+  const auto peers = some_peers(16);
+  std::size_t moved = 0;
+  std::size_t left = 0;
+  for (std::uint64_t k = 0; k < 200; ++k) {
+    const Digest lot = crypto::Hasher("a lot").integer(k).finish();
+    const auto before = draw_validations(peers, peers, 3, lot);
+    for (const PeerId& leaving : peers) {
+      auto others = peers;
+      std::erase(others, leaving);
+      const auto after = draw_validations(others, others, 3, lot);
+      REQUIRE(after.size() == 3);
+      const auto has_part = [&](const Validation& drawn) {
+        return drawn.validator == leaving || drawn.target == leaving;
+      };
+      if (std::ranges::none_of(before, has_part)) {
+        CHECK(after == before);
+        continue;
+      }
+      ++left;
+      for (const Validation& drawn : before) {
+        if (!has_part(drawn) && std::ranges::find(after, drawn) == after.end()) ++moved;
+      }
+    }
+  }
+  // Six of sixteen have a part. Of the two other draws nearly all stay; places in a list would move all.
+  CHECK(left == 200 * 6);
+  CHECK(moved < left / 3);
+}
+
+TEST_CASE("targets may be others than those who validate, and there are no more draws than targets") {
+  const auto peers = some_peers(8);
+  const std::vector<PeerId> members(peers.begin(), peers.begin() + 4);
+  const std::vector<PeerId> gone(peers.begin() + 4, peers.end());
+  const Digest lot{};
+  const auto drawn = draw_validations(members, gone, 2, lot);
+  REQUIRE(drawn.size() == 2);
+  for (const Validation& validation : drawn) {
+    CHECK(std::ranges::find(members, validation.validator) != members.end());
+    CHECK(std::ranges::find(gone, validation.target) != gone.end());
+  }
+  CHECK(draw_validations(members, {}, 2, lot).empty());
+  CHECK(draw_validations(members, std::vector<PeerId>{peers[7]}, 2, lot).size() == 1);
 }
 
 TEST_CASE("a statement is disputed where the sketches that reducers show do not bear it out") {

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
+#include <string_view>
 
-#include "crypto/base/check.h"
+#include "crypto/hash.h"
 #include "training/arithmetic/float_environment.h"
-#include "training/partition.h"
 
 namespace testudo::training {
+
+using swarm::PeerId;
 
 namespace {
 
@@ -26,13 +29,29 @@ std::size_t validator_count(std::size_t members, std::size_t hostile_count, std:
   return most > attempt.value() ? most - attempt.value() : 0;
 }
 
-std::vector<Validation> draw_validations(const swarm::Roster& roster, std::size_t count, const Digest& lot) {
-  const auto& members = roster.members();
-  TESTUDO_CHECK(2 * count <= members.size());
-  const std::vector<std::uint32_t> order = permuted_order(lot, members.size());
+std::vector<Validation> draw_validations(std::span<const PeerId> members, std::span<const PeerId> candidates,
+                                         std::size_t count, const Digest& lot) {
+  const auto place = [&lot](std::string_view domain, const PeerId& peer) {
+    return std::pair(crypto::Hasher(domain).bytes(lot).bytes(peer.key().raw()).finish(), peer);
+  };
+  std::vector<std::pair<Digest, PeerId>> order;
+  for (const PeerId& member : members) order.push_back(place("testudo/validator/1", member));
+  std::ranges::sort(order);
+  order.resize(std::min(count, order.size()));
+  std::set<PeerId> validators;
+  for (const auto& [hash, validator] : order) validators.insert(validator);
+
+  std::set<std::pair<Digest, PeerId>> circle;
+  for (const PeerId& candidate : candidates) {
+    if (!validators.contains(candidate)) circle.insert(place("testudo/target/1", candidate));
+  }
   std::vector<Validation> drawn;
-  for (std::size_t k = 0; k < count; ++k) {
-    drawn.push_back({members[order[k]].id, members[order[count + k]].id});
+  for (const auto& [hash, validator] : order) {
+    if (circle.empty()) break;
+    auto next = circle.lower_bound(place("testudo/target/1", validator));
+    if (next == circle.end()) next = circle.begin();
+    drawn.push_back({validator, next->second});
+    circle.erase(next);
   }
   return drawn;
 }

@@ -31,9 +31,16 @@ struct Validation {
 std::size_t validator_count(std::size_t members, std::size_t hostile_count, std::uint32_t wanted,
                             swarm::Attempt attempt);
 
-// `count` validators, each with a target of its own that is none of them; `lot` permutes the roster, and the
-// validators come first. REQUIRES: count ≤ half of the roster.
-std::vector<Validation> draw_validations(const swarm::Roster& roster, std::size_t count, const Digest& lot);
+// `count` of `members` validate, each one of `candidates` that is no validator and nobody else's target; fewer
+// where there are fewer. Both are distinct peers in any order. Who validates whom follows from ids and `lot`
+// alone, not from places in a list: `count` members are drawn by the order of a hash of each; every
+// candidate, and every validator once more, has a place on a circle by another hash, and a validator's target
+// is the next candidate there that is free. So whoever comes or goes changes the draws that it has a part in,
+// and others only where targets are next to one another on the circle. (Attack: to give up a seat between
+// the coins and the next round, so that somebody else is drawn.)
+std::vector<Validation> draw_validations(std::span<const swarm::PeerId> members,
+                                         std::span<const swarm::PeerId> candidates, std::size_t count,
+                                         const Digest& lot);
 
 // What a validator said about a contribution.
 struct Statement {

@@ -40,8 +40,11 @@ std::vector<Validation> validations_of(const swarm::Manifest& manifest, const sw
                                        swarm::Attempt attempt, const Digest& beacon) {
   const std::size_t count = validator_count(
       roster.size(), roster.greatest_hostile_count(manifest.hostile_share), manifest.validators, attempt);
+  std::vector<PeerId> members;
+  for (const auto& member : roster.members()) members.push_back(member.id);
   return draw_validations(
-      roster, count, crypto::derive_seed("testudo/validators/1", run, round.value(), 0, beacon, ByteView{}));
+      members, members, count,
+      crypto::derive_seed("testudo/validators/1", run, round.value(), 0, beacon, ByteView{}));
 }
 
 bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t parts) {
