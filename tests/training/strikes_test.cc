@@ -164,13 +164,14 @@ TEST_CASE("attackers that pick on one member by turns do not make it rest alone"
 }
 
 // An honest member that is busy: its REVEAL comes in the last slot before T, time and again.
-Behaviour busy(const swarm::Manifest& manifest) {
+Behaviour busy(const swarm::Manifest& manifest, std::uint64_t before_round = 1000) {
   const net::Duration hold = 2 * manifest.exchange_deadline() - 3 * manifest.delta() / 2;
-  return {.tamper = [hold](const PeerId&, const std::string&, TamperedFrame frame) {
+  return {.tamper = [hold, before_round](const PeerId&, const std::string&, TamperedFrame frame) {
     const auto control = swarm::decode_control(frame.header);
     const auto* broadcast = control ? std::get_if<swarm::BroadcastFrame>(&*control) : nullptr;
     const auto* message = broadcast != nullptr ? std::get_if<swarm::PhaseMessage>(broadcast) : nullptr;
-    if (message != nullptr && message->key.phase == Phase::reveal) frame.hold = hold;
+    const bool revealed = message != nullptr && message->key.phase == Phase::reveal;
+    if (revealed && message->key.round.value() < before_round) frame.hold = hold;
     std::vector<TamperedFrame> frames;
     frames.push_back(std::move(frame));
     return frames;
@@ -194,6 +195,68 @@ TEST_CASE("an honest member that is slow reduces nothing after a while, and keep
     CHECK(swarm.member(0).resting == std::vector<PeerId>{swarm.member(3).host->id()});
     CHECK(swarm.member(0).reports.at(12).members == 7);
     CHECK(ending.rested_honest <= 2);  // for a moment somebody may have rested with it
+  }
+}
+
+// Breaks nothing: the rounds in which everybody answers challenges of results.
+class AnswersSeen final : public Misconduct {
+ public:
+  void on_payload(const swarm::PhaseKey& key, Bytes&) override {
+    if (key.phase == Phase::reveal_answer) rounds.insert(key.round.value());
+  }
+  std::set<std::uint64_t> rounds;
+};
+
+TEST_CASE("the challenges of members that rest cost the others no phase any more") {
+  SwarmOptions options = seven_with({"challenges"}, 3);
+  options.rounds = 20;
+  SimSwarm swarm(options);
+  const auto answers = std::make_shared<AnswersSeen>();
+  swarm.member(0).behaviour.misconduct = answers;
+  const Ending ending = run_to_end(swarm);
+  CHECK(ending.rested_hostile == 2);
+  REQUIRE_FALSE(answers->rounds.empty());
+  CHECK(*answers->rounds.rbegin() < 12);  // they go on until the end
+}
+
+// A reducer that sends one member no results.
+Behaviour leaves_out(const PeerId& victim, std::uint64_t from_round) {
+  return {.name = "leaves one out",
+          .tamper = [=](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
+            std::vector<TamperedFrame> frames;
+            const bool part = protocol.starts_with("/testudo/part/");
+            const auto key = part ? PartExchange::key_in(frame.header) : std::nullopt;
+            const bool dropped =
+                key && key->kind == PartKind::result && key->round.value() >= from_round && to == victim;
+            if (!dropped) frames.push_back(std::move(frame));
+            return frames;
+          }};
+}
+
+TEST_CASE("an honest member that rests is helped by another to what a reducer keeps from it") {
+  for (const char* const rule : {"centered_clip", "mean"}) {
+    CAPTURE(rule);
+    SwarmOptions options = seven_with({"zero"});
+    options.hostile = 1;
+    options.rule = rule;
+    options.rounds = 20;
+    SimSwarm swarm(options);
+    constexpr std::size_t victim = 3;
+    constexpr std::uint64_t from_round = 10;
+    swarm.member(victim).behaviour = busy(swarm.manifest(), from_round);
+    swarm.member(6).behaviour = leaves_out(swarm.member(victim).host->id(), from_round);
+    const auto answers = std::make_shared<AnswersSeen>();
+    swarm.member(0).behaviour.misconduct = answers;
+    swarm.checker().not_calm();  // the victim is slow
+    run_to_end(swarm);
+    CHECK(swarm.member(0).removals.empty());
+    CHECK(swarm.member(0).resting == std::vector<PeerId>{swarm.member(victim).host->id()});
+    CHECK(answers->rounds.empty());
+    // It ended each round itself.
+    for (const auto& [round, report] : swarm.member(victim).reports) {
+      CAPTURE(round);
+      CHECK(std::ranges::find(report.phases, "step", &PhaseTime::phase) != report.phases.end());
+    }
   }
 }
 

@@ -121,9 +121,10 @@ Task<Result<Round::Result>> Round::run() {
   if (lost_) co_return fail(lost_touch());
   if (!revealed) co_return fail(revealed.error());
   if (*revealed) {
-    co_await check(*prepared);
+    auto checked = co_await check(*prepared);
     if (lost_) co_return fail(lost_touch());
     if (manifest.validators > 0) record_ = make_record(*prepared);
+    if (!checked) co_return fail(std::move(checked).error());
     auto settled = co_await settle(*prepared);
     if (lost_) co_return fail(lost_touch());
     if (!settled) co_return fail(std::move(settled).error());

@@ -141,7 +141,11 @@ class Round {
   std::vector<PartOf> missing_results() const;
   net::Task<testudo::Result<bool>> reveal();
   net::Task<testudo::Result<void>> serve_results(const std::map<std::size_t, std::set<PeerId>>& challenged);
-  net::Task<void> check(const Prepared& prepared);
+  void ban_malformed_results();
+  bool rests(const PeerId& member) const;
+  void help_resting();
+  net::Task<testudo::Result<void>> wait_for_help();
+  net::Task<testudo::Result<void>> check(const Prepared& prepared);
   net::Task<testudo::Result<void>> settle(const Prepared& prepared);
   net::Task<void> step(Result& result);
   std::shared_ptr<const RoundRecord> make_record(const Prepared& prepared) const;
@@ -162,6 +166,7 @@ class Round {
   double tau_of(std::size_t part) const;
   Digest sketch_seed_of(std::size_t part) const;
   void read_checks(const swarm::AgreedBroadcast::MessageSet& set);
+  const Deviation* report_on(std::size_t part, const PeerId& member) const;
   // Recomputed contributions (round_validation.cc).
   void draw_validators();
   net::Task<bool> recompute();
@@ -219,6 +224,9 @@ class Round {
   std::map<PartOf, Blob> contributions_;
   std::shared_ptr<NextState> next_;  // until its parameters form, the gradient lies in its memory
   Digest coins_{};                   // all that were revealed
+  // Results that nobody misses but members that rest, by part, and who helps this one.
+  std::map<std::size_t, std::set<PeerId>> missed_by_resting_;
+  std::map<std::size_t, PeerId> helpers_;
   std::map<PeerId, std::vector<Deviation>> reports_;   // of contributors, in CHECK
   std::vector<std::size_t> disputed_;                  // parts, ascending
   swarm::AgreedBroadcast::MessageSet check_messages_;  // where parts are disputed

@@ -65,13 +65,16 @@ Task<Result<bool>> Round::reveal() {
     hasher.bytes(payload->opening.coin);
     for (const PartOf& entry : payload->missing) {
       const std::size_t j = entry.part.value();
-      if (j < reductions_.size() && reductions_[j].hash && reductions_[j].reducer != member)
-        challenged[j].insert(member);
+      if (j >= reductions_.size() || !reductions_[j].hash || reductions_[j].reducer == member) continue;
+      (rests(member) ? missed_by_resting_ : challenged)[j].insert(member);
     }
   }
   lap("reveal");
   if (!complete) co_return false;
   coins_ = hasher.finish();
+  // What others miss as well is answered to all.
+  std::erase_if(missed_by_resting_, [&](const auto& entry) { return challenged.contains(entry.first); });
+  help_resting();
   auto served = co_await serve_results(challenged);
   if (!served) co_return fail(std::move(served).error());
   co_return true;
@@ -79,8 +82,9 @@ Task<Result<bool>> Round::reveal() {
 
 // CHECK: what every contribution deviates from the results by, and what validators found. Parts whose reports
 // do not add up are disputed, and contributions that are not what others compute.
-Task<void> Round::check(const Prepared& prepared) {
+Task<Result<void>> Round::check(const Prepared& prepared) {
   const bool sums = setup_.rules->rule->solves_clipped_sum();
+  auto helped = testudo::Result<void>{};
   if (sums || setup_.rules->manifest.validators > 0) {
     std::vector<Task<Deviation>> jobs;
     for (std::size_t j = 0; j < reductions_.size() && sums && !prepared.parts.empty(); ++j) {
@@ -99,11 +103,14 @@ Task<void> Round::check(const Prepared& prepared) {
     mine.recomputed = co_await own_statement();
     mine.disputes = find_disputes();
     auto set = co_await agree(Phase::check, setup_.rules->manifest.exchange_deadline(), mine.encode());
+    helped = co_await wait_for_help();
     read_checks(set);
-    for (std::size_t j = 0; j < reductions_.size() && sums; ++j) {
+    for (std::size_t j = 0; j < reductions_.size() && sums && helped; ++j) {
       if (reductions_[j].hash && co_await is_suspicious(j)) disputed_.push_back(j);
     }
     if (!disputed_.empty()) check_messages_ = std::move(set);
+  } else {
+    helped = co_await wait_for_help();
   }
   // A reducer that says so every time would leave its part out for good.
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
@@ -111,6 +118,16 @@ Task<void> Round::check(const Prepared& prepared) {
   }
   std::ranges::sort(disputed_);
   lap("check");
+  co_return helped;
+}
+
+// What a contributor reported on part j; null: nothing. So says who rests and misses that result: everybody
+// knows that from REVEAL, and it has committed to as much as its contribution may weigh.
+const Deviation* Round::report_on(std::size_t j, const PeerId& member) const {
+  const auto missed = missed_by_resting_.find(j);
+  if (missed != missed_by_resting_.end() && missed->second.contains(member)) return nullptr;
+  const auto report = reports_.find(member);
+  return report == reports_.end() ? nullptr : &report->second[j];
 }
 
 void Round::read_checks(const AgreedBroadcast::MessageSet& set) {
@@ -137,7 +154,9 @@ void Round::read_checks(const AgreedBroadcast::MessageSet& set) {
     for (std::size_t j = 0; j < reductions_.size(); ++j) {
       if (reductions_[j].hash) square += payload->parts[j].norm * payload->parts[j].norm;
     }
-    lengths.push_back(std::sqrt(square));
+    const bool misses = std::ranges::any_of(
+        missed_by_resting_, [&author](const auto& entry) { return entry.second.contains(author); });
+    if (!misses) lengths.push_back(std::sqrt(square));
     reports_.emplace(author, std::move(payload->parts));
   }
   adopt_disputes(disputes);
@@ -158,12 +177,11 @@ Task<bool> Round::is_suspicious(std::size_t j) {
       static_cast<double>(ranges_[j].size) / static_cast<double>(setup_.state->parameters().size());
   const double limit = greatest_growth * static_cast<double>(setup_.deviation) * std::sqrt(share);
   for (const PeerId& member : reduction.contributors) {
-    const auto report = reports_.find(member);
-    if (report == reports_.end()) continue;
-    const Deviation& deviation = report->second[j];
-    if (!is_plausible(deviation, tau)) co_return true;
-    if (limit > 0 && deviation.norm > limit) ++far;
-    reported.push_back(&deviation);
+    const Deviation* const deviation = report_on(j, member);
+    if (deviation == nullptr) continue;
+    if (!is_plausible(*deviation, tau)) co_return true;
+    if (limit > 0 && deviation->norm > limit) ++far;
+    reported.push_back(deviation);
   }
   if (2 * far > reduction.contributors.size()) co_return true;
   struct Rounding {
@@ -315,9 +333,9 @@ Task<void> Round::judge(std::size_t j) {
           return deviations(parts, result.parts(), seed, tau);
         });
     for (std::size_t i = 0; i < right.size(); ++i) {
-      const auto report = reports_.find(reduction.contributors[i]);
-      if (report == reports_.end() || report->second[j] == right[i]) continue;
-      ban(wrong_sketch_evidence(j, report->first));
+      const Deviation* const report = report_on(j, reduction.contributors[i]);
+      if (report == nullptr || *report == right[i]) continue;
+      ban(wrong_sketch_evidence(j, reduction.contributors[i]));
     }
   }
   auto reduced = co_await net::offload(scheduler_, [job = std::move(job)] { return job.run(); });

@@ -350,8 +350,16 @@ Task<Result<void>> Round::serve_results(const std::map<std::size_t, std::set<Pee
     lap("gather");
   }
   // Too much was missing to make everybody send it again: this member follows the certificate.
-  if (!results_complete()) co_return fail(ErrorCode::not_found, "too many reduced parts did not arrive");
-  // A result that does not decode bans its reducer: it signed the hash.
+  for (std::size_t j = 0; j < reductions_.size(); ++j) {
+    if (reductions_[j].hash && !reductions_[j].decoded && !helpers_.contains(j))
+      co_return fail(ErrorCode::not_found, "too many reduced parts did not arrive");
+  }
+  ban_malformed_results();
+  co_return testudo::Result<void>{};
+}
+
+// A result that does not decode bans its reducer: it signed the hash.
+void Round::ban_malformed_results() {
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     Reduction& reduction = reductions_[j];
     if (!reduction.hash || !reduction.malformed) continue;
@@ -361,6 +369,42 @@ Task<Result<void>> Round::serve_results(const std::map<std::size_t, std::set<Pee
     ban(std::move(evidence));
     reduction.hash = std::nullopt;
   }
+}
+
+bool Round::rests(const PeerId& member) const {
+  const auto index = setup_.roster.index_of(member);
+  return index && setup_.roster.members()[*index].rests;
+}
+
+// Who rests and misses a result is answered by one member that has it, in its own time, and not by a phase in
+// which all wait: it may be one of those that slow rounds down.
+void Round::help_resting() {
+  for (const auto& [j, members] : missed_by_resting_) {
+    std::vector<PeerId> others = alive_;
+    std::erase(others, reductions_[j].reducer);
+    for (const PeerId& member : members) {
+      const auto helper = next_reducer(order_, others, setup_.roster, member);
+      if (!helper) continue;
+      if (member == self_) helpers_.emplace(j, *helper);
+      if (*helper == self_ && reductions_[j].decoded) {
+        exchange_.send(member, key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j))),
+                       reductions_[j].bytes);
+      }
+    }
+  }
+}
+
+// Not before CHECK is agreed: what this member says there does not wait for what only it misses.
+Task<Result<void>> Round::wait_for_help() {
+  if (helpers_.empty() || lost_) co_return testudo::Result<void>{};
+  const auto complete = [this] {
+    check_arrived_results();
+    return results_complete();
+  };
+  co_await wait_for_parts(complete, anchor_ + setup_.rules->manifest.exchange_deadline());
+  co_await checks_done();
+  if (!results_complete()) co_return fail(ErrorCode::not_found, "nobody sent a reduced part that is missing");
+  ban_malformed_results();
   co_return testudo::Result<void>{};
 }
 
@@ -449,10 +493,11 @@ void Round::check_arrived_results() {
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     const Reduction& reduction = reductions_[j];
     if (!reduction.hash || reduction.decoded) continue;
-    auto bytes = reduction.bytes
-                     ? reduction.bytes
-                     : exchange_.find(key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j))),
-                                      reduction.reducer);
+    const PartKey sent = key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j)));
+    const auto helper = helpers_.find(j);
+    auto bytes = reduction.bytes;
+    if (!bytes && helper != helpers_.end()) bytes = exchange_.find(sent, helper->second);
+    if (!bytes) bytes = exchange_.find(sent, reduction.reducer);
     if (!bytes || checked_results_[j] == bytes) continue;
     checked_results_[j] = bytes;
     const bool ours = bytes == reduction.bytes;
