@@ -90,18 +90,23 @@ Result<void> Chain::append(const Certificate& certificate) {
   for (const PeerId& peer : outcome.present) {
     if (!roster_->contains(peer)) return refuse("contributor " + peer.short_text() + " is no member");
   }
+  std::size_t seats_lost = 0;
   for (const Removal& removal : outcome.removed) {
-    if (!roster_->contains(removal.peer))
+    if (roster_->contains(removal.peer)) {
+      ++seats_lost;
+    } else if (!is_ban(removal.fault) || !roster_->may_be_banned(removal.peer)) {
       return refuse("removed " + removal.peer.short_text() + " is no member");
+    }
   }
   for (const Admission& admission : outcome.admitted) {
-    if (roster_->is_banned(admission.peer))
+    if (roster_->is_banned(admission.peer) ||
+        std::ranges::find(outcome.removed, admission.peer, &Removal::peer) != outcome.removed.end())
       return refuse("admitted " + admission.peer.short_text() + " is banned");
     if (roster_->contains(admission.peer)) {
       return refuse("admitted " + admission.peer.short_text() + " is a member already");
     }
   }
-  if (roster_->size() - outcome.removed.size() + outcome.admitted.size() > max_members) {
+  if (roster_->size() - seats_lost + outcome.admitted.size() > max_members) {
     return refuse("it makes a roster of more than " + std::to_string(max_members) + " members");
   }
   for (const Strike& strike : outcome.strikes) {

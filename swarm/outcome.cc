@@ -13,7 +13,7 @@
 namespace testudo::swarm {
 namespace {
 
-constexpr std::uint8_t format_version = 3;
+constexpr std::uint8_t format_version = 4;
 constexpr std::string_view vote_domain = "testudo/certify/1";
 constexpr Digest no_digest{};
 

@@ -83,7 +83,7 @@ struct Outcome {
   Digest previous{};                // digest of the outcome before, the run id for the first
   std::vector<PeerId> present;      // the agreed contributors, ascending; empty when none was agreed
   std::vector<Digest> results;      // hash of each reduced part in order; zero for an absent part
-  std::vector<Removal> removed;     // ascending by peer
+  std::vector<Removal> removed;     // ascending by peer; bans also of who lost its seat not long ago
   std::vector<Admission> admitted;  // ascending by peer
   std::vector<Strike> strikes;      // ascending by peer, one each; none of who is removed
   Digest state{};                   // Merkle root of the training state after the round

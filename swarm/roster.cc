@@ -15,10 +15,15 @@ Roster::Roster(std::vector<PeerId> founders) : founders_(std::move(founders)) {
 
 Roster Roster::after(const Outcome& outcome, double hostile_share) const {
   Roster next = *this;
+  if (outcome.kind == OutcomeKind::apply) next.took_part_ = outcome.present;
   for (const Removal& removal : outcome.removed) {
     if (is_ban(removal.fault)) {
       next.banned_.insert(removal.peer);
       std::erase(next.founders_, removal.peer);
+      std::erase(next.took_part_, removal.peer);
+      next.former_.erase(removal.peer);
+    } else {
+      next.former_[removal.peer] = outcome.round;
     }
     std::erase_if(next.members_, [&](const Member& member) { return member.id == removal.peer; });
   }
@@ -29,7 +34,11 @@ Roster Roster::after(const Outcome& outcome, double hostile_share) const {
                              .founder = is_founder(admission.peer),
                              .client_mode = admission.client_mode,
                              .since = since});
+    next.former_.erase(admission.peer);
   }
+  std::erase_if(next.former_, [since](const auto& entry) {
+    return since.value() - entry.second.value() > answerable_rounds;
+  });
   std::ranges::sort(next.members_, {}, &Member::id);
   if (next.members_.size() >= founding_size) next.founding_ = false;
   for (const Strike& strike : outcome.strikes) next.strikes_.push_back({outcome.round, strike});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <vector>
@@ -15,6 +16,9 @@ namespace testudo::swarm {
 // Until the roster first reaches this size every certificate needs the founders: with fewer members a handful
 // of hostile names would be a majority.
 inline constexpr std::size_t founding_size = 16;
+// Whoever lost its seat can still be banned in so many rounds after that one: a contribution to round t is
+// judged in round t + 2 (training/checks/validation.h), whatever its author gave up meanwhile.
+inline constexpr std::uint64_t answerable_rounds = 2;
 
 struct Member {
   PeerId id;
@@ -42,9 +46,14 @@ class Roster {
   // Of the manifest, seated or not, but for the banned: those never come back, and nobody waits for them.
   const std::vector<PeerId>& founders() const { return founders_; }
   bool is_founder(const PeerId& id) const;
+  // Seated, or without a seat for so short a time that it still answers for what it did.
+  bool may_be_banned(const PeerId& id) const { return contains(id) || former_.contains(id); }
   bool is_banned(const PeerId& id) const { return banned_.contains(id); }
   const std::set<PeerId>& banned() const { return banned_; }
   bool founding() const { return founding_; }
+  // Who took part in the last applied round, seated or not, but for the banned; ascending. What they
+  // contributed is validated in the next.
+  const std::vector<PeerId>& took_part() const { return took_part_; }
   // That have not faded, the oldest first; also of those without a seat, who may come back.
   const std::vector<PastStrike>& strikes() const { return strikes_; }
   // Members that reduce nothing because of theirs, ascending.
@@ -60,6 +69,8 @@ class Roster {
   std::vector<Member> members_;
   std::vector<PeerId> founders_;
   std::set<PeerId> banned_;
+  std::map<PeerId, RoundNumber> former_;  // in which round they lost their seats
+  std::vector<PeerId> took_part_;
   std::vector<PastStrike> strikes_;
   bool founding_ = true;
 };

@@ -91,6 +91,39 @@ TEST_CASE_FIXTURE(Fixture, "what does not continue the chain is refused, and the
   CHECK(says(chain.append(certify(again, {&keys[0], &keys[1]})), "banned"));
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "who lost its seat can be banned for two rounds more, and nobody else without one") {
+  const PeerId gone = keys[2].peer_id();
+  const std::vector<const KeyPair*> others{&keys[0], &keys[1]};
+  Chain chain(manifest.manifest);
+  Outcome lost = next_outcome(chain, run);
+  lost.removed = {{gone, Fault::silent, {}}};
+  REQUIRE(chain.append(certify(lost, others)).has_value());
+  const auto after = [&](Chain from, std::vector<Removal> removed, std::vector<Admission> admitted = {}) {
+    Outcome outcome = next_outcome(from, run);
+    outcome.removed = std::move(removed);
+    outcome.admitted = std::move(admitted);
+    auto appended = from.append(certify(outcome, others));
+    if (appended) CHECK(from.roster().is_banned(gone));
+    if (appended) CHECK(from.roster().size() == 2);
+    return appended;
+  };
+  const Removal ban{gone, Fault::wrong_contribution, digest_of("proof")};
+  const Removal stranger{make_keys(1, 50)[0].peer_id(), Fault::wrong_contribution, digest_of("proof")};
+  for (int round = 0; round < 2; ++round) {
+    CAPTURE(round);
+    CHECK(after(chain, {ban}).has_value());
+    CHECK(says(after(chain, {{gone, Fault::silent, {}}}), "no member"));  // it has no seat to lose
+    CHECK(says(after(chain, {stranger}), "no member"));
+    CHECK(says(after(chain, {ban}, {{gone, false}}), "banned"));
+    if (round == 0)
+      REQUIRE(chain.append(certify(next_outcome(chain, run, OutcomeKind::voided), others)).has_value());
+    CHECK(after(chain, {ban}).has_value());
+    REQUIRE(chain.append(certify(next_outcome(chain, run), others)).has_value());
+  }
+  CHECK(says(after(chain, {ban}), "no member"));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a ledger that is opened again has the same chain, position and vote") {
   auto ledger = open();
   extend(*ledger, 5);

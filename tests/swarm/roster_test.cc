@@ -56,6 +56,29 @@ TEST_CASE("an outcome removes, bans and admits; the order by id is kept and the 
   CHECK(again.members()[1].since == RoundNumber(8));
 }
 
+TEST_CASE(
+    "a roster knows who took part in the last applied round, also of those that lost their seats in it") {
+  const auto ids = ids_of(make_keys(4));
+  const Roster before(ids);
+  CHECK(before.took_part().empty());
+  Outcome applied;
+  applied.round = RoundNumber(3);
+  applied.present = {ids[0], ids[1], ids[2]};
+  applied.removed = {{ids[0], Fault::silent, {}},
+                     {ids[2], Fault::malformed, digest_of("proof")},
+                     {ids[3], Fault::absent, {}}};
+  const Roster after = before.after(applied, hostile_share);
+  CHECK(after.took_part() == std::vector<PeerId>{ids[0], ids[1]});
+  CHECK(after.may_be_banned(ids[0]));
+  CHECK(after.may_be_banned(ids[1]));
+  CHECK_FALSE(after.may_be_banned(ids[2]));  // a second time
+  Outcome voided;
+  voided.round = RoundNumber(4);
+  voided.kind = OutcomeKind::voided;
+  voided.removed = {{ids[0], Fault::wrong_contribution, digest_of("proof")}};
+  CHECK(after.after(voided, hostile_share).took_part() == std::vector<PeerId>{ids[1]});
+}
+
 TEST_CASE("a banned founder is no founder any more: nobody waits for it, an eliminated one still counts") {
   const auto ids = ids_of(make_keys(5));
   const Roster before({ids[0], ids[1], ids[2], ids[3]});

@@ -138,12 +138,13 @@ TEST_CASE("strikes of who reduces nothing anyway leave the room to those that pa
   }
   CHECK(members.resting(pairs, 2, {}, unreachable) == Set{0, 1, 2, 4, 5});
   // One end reduces, and alone takes room.
-  CHECK(members.resting({{1, 0, 4}, {2, 0, 4}, {3, 0, 4}, {1, 1, 5}, {2, 1, 5}, {3, 1, 5}, {1, 2, 6}, {2, 2, 6},
-                         {3, 2, 6}},
-                        3, {}, unreachable) == Set{0, 1, 4, 5});
+  CHECK(
+      members.resting(
+          {{1, 0, 4}, {2, 0, 4}, {3, 0, 4}, {1, 1, 5}, {2, 1, 5}, {3, 1, 5}, {1, 2, 6}, {2, 2, 6}, {3, 2, 6}},
+          3, {}, unreachable) == Set{0, 1, 4, 5});
   // So does who rests alone.
-  CHECK(members.resting({{1, 0, 1}, {2, 0, 2}, {3, 0, 3}, {1, 4}, {2, 4}, {3, 4}, {1, 5}, {2, 5}, {3, 5}}, 2, {},
-                        unreachable) == Set{0, 4, 5});
+  CHECK(members.resting({{1, 0, 1}, {2, 0, 2}, {3, 0, 3}, {1, 4}, {2, 4}, {3, 4}, {1, 5}, {2, 5}, {3, 5}}, 2,
+                        {}, unreachable) == Set{0, 4, 5});
 }
 
 namespace {

@@ -197,6 +197,25 @@ TEST_CASE("what validators and reducers lie about is proven; what a quorum measu
   check_ban(*poisoned({.kind = "sign_flip"}), Fault::wrong_contribution, Proof::attested, validated_swarm(1));
 }
 
+TEST_CASE("a result that no contributions can have is proven by those that were shown") {
+  check_ban(hidden_aggregate(CodecKind::int8, 1000, from_round), Fault::wrong_aggregate, Proof::proven,
+            small_swarm());
+}
+
+TEST_CASE("the ban of who had given up its seat stands in every ledger, with its evidence") {
+  const auto swarm = swarm_with(flee(from_round), validated_swarm(2));
+  for (std::size_t i = 0; i + 1 < swarm->size(); ++i) {
+    CAPTURE(i);
+    const Audited found = audit(swarm->member(i).storage, swarm->manifest());
+    CHECK_MESSAGE(!found.whole.broken, found.whole.broken->cause);
+    REQUIRE(found.bans.size() == 1);
+    CHECK(found.bans[0].removal.peer == swarm->member(swarm->size() - 1).host->id());
+    CHECK(found.bans[0].removal.fault == Fault::wrong_contribution);
+    CHECK(found.bans[0].proof == Proof::attested);
+    CHECK(found.bans[0].text.ends_with("it had lost its seat before"));
+  }
+}
+
 TEST_CASE("a member that was not there when somebody was banned gets the evidence from others") {
   SimSwarm swarm(small_swarm());
   constexpr std::size_t late = 3;

@@ -141,6 +141,13 @@ TEST_CASE("who publishes a wrong aggregate is banned in the same round, and its 
   }
 }
 
+TEST_CASE("a result that no contributions can have bans its reducer, whatever it shows of its own") {
+  const Ending ending = run_with(hidden_aggregate(CodecKind::int8, 1000, from_round));
+  REQUIRE(ending.of_liar.size() == 1);
+  CHECK(ending.of_liar[0].fault == swarm::Fault::wrong_aggregate);
+  CHECK(ending.round == from_round);
+}
+
 TEST_CASE("with any rule, who says that it has no result is banned when everybody has found it") {
   for (const std::string rule :
        {"mean", "coordinate_median", "trimmed_mean", "geometric_median", "krum", "multi_krum",

@@ -77,7 +77,8 @@ TEST_CASE("every member is drawn as often as any other, to validate and to be va
   for (const auto& [pair, count] : pairs) CHECK(std::abs(static_cast<double>(count) - 1000.0 / 7) < 5 * 12);
 }
 
-TEST_CASE("who gives up its seat and has no part in a draw changes nothing; who has, hardly more than its own") {
+TEST_CASE(
+    "who gives up its seat and has no part in a draw changes nothing; who has, hardly more than its own") {
   const auto peers = some_peers(16);
   std::size_t moved = 0;
   std::size_t left = 0;
@@ -281,9 +282,20 @@ TEST_CASE("who spoils what nobody else holds, and shows nothing, takes no valida
   const Ending proven = run_with("hidden_part", 8);  // the committed hashes are enough
   REQUIRE(proven.removals.size() == 1);
   CHECK(proven.removals[0].fault == Fault::wrong_contribution);
+  // Where hashes prove nothing, what it said of that part itself does.
   const Ending hidden = run_with("hidden_part", 9, "centered_clip", 1, 0.1);
-  REQUIRE_FALSE(hidden.removals.empty());
-  for (const auto& removal : hidden.removals) CHECK(removal.fault == Fault::unserved);
+  REQUIRE(hidden.removals.size() == 1);
+  CHECK(hidden.removals[0].fault == Fault::wrong_contribution);
+}
+
+TEST_CASE(
+    "who gives up its seat before its contribution is disputed is banned in the round after, without one") {
+  const Ending ending = run_with("flee", 10);
+  REQUIRE(ending.removals.size() > 1);
+  CHECK(ending.removals.back().fault == Fault::wrong_contribution);
+  const std::size_t last = ending.removals.size() - 1;
+  for (std::size_t k = 0; k < last; ++k) CHECK(ending.removals[k].fault == Fault::silent);
+  CHECK(ending.rounds[last] == ending.rounds[last - 1] + 1);
 }
 
 }  // namespace

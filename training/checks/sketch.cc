@@ -119,6 +119,16 @@ Sketch sketch_of(const Parts& contribution, const Digest& seed) {
   return deviations_from(contribution, nullptr, seed, std::numeric_limits<double>::infinity()).front().sketch;
 }
 
+double sketch_distance(const Sketch& a, const Sketch& b) {
+  const ScopedFloatEnvironment environment;
+  double square = 0;
+  for (std::size_t c = 0; c < sketch_size; ++c) {
+    const double apart = static_cast<double>(a[c]) - static_cast<double>(b[c]);
+    square += apart * apart;
+  }
+  return std::sqrt(square);
+}
+
 double distance_from(const Parts& contribution, std::span<const float> start) {
   TESTUDO_CHECK(contribution.members() == 1 && (start.empty() || start.size() == contribution.size()));
   const ScopedFloatEnvironment environment;
@@ -154,6 +164,36 @@ bool sums_to_nothing(std::span<const Deviation* const> reported, std::span<const
       sketch_slack * (check.weights * check.coding + check.stop + check.unreported * check.tau) +
       float_rounding * lengths;
   return std::sqrt(square) <= bound;
+}
+
+ClippedSum clipped_sum(const Parts& contributions, const Parts& result, double tau) {
+  const std::vector<Deviation> known = deviations(contributions, result, Digest{}, tau);
+  const ScopedFloatEnvironment environment;
+  PartsBlock rows(contributions);
+  PartsBlock reduced(result);
+  std::vector<double> r(Parts::block);
+  std::vector<double> sum(Parts::block);
+  std::array<double, lanes> squares{};
+  for (std::size_t begin = 0; begin < contributions.size(); begin += Parts::block) {
+    const std::size_t size = rows.read(begin);
+    reduced.read(begin);
+    std::ranges::fill(sum, 0.0);
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      run_widest<subtract>(rows.row(i), reduced.row(0), r.data(), size);
+      const double lambda = known[i].norm > tau ? tau / known[i].norm : 1.0;
+      for (std::size_t k = 0; k < size; ++k) sum[k] += lambda * r[k];
+    }
+    run_widest<add_squares>(static_cast<const double*>(sum.data()), squares.data(), size);
+  }
+  ClippedSum found{std::sqrt(tree(squares)), 0};
+  for (const Deviation& one : known) found.per_move += one.norm > 4 * tau ? 4 * tau / one.norm : 1.0;
+  return found;
+}
+
+bool may_be_right(const ClippedSum& shown, const SumCheck& check) {
+  constexpr double rounding = 1 + 0x1p-20;  // of λ, and of the sums
+  return shown.length <= sketch_slack * (shown.per_move * check.coding + check.stop) +
+                             rounding * check.unreported * check.tau;
 }
 
 bool is_plausible(const Deviation& deviation, double tau) {

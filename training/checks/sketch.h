@@ -42,6 +42,9 @@ std::vector<Deviation> deviations(const Parts& contributions, const Parts& resul
 // REQUIRES: one member.
 Sketch sketch_of(const Parts& contribution, const Digest& seed);
 
+// ‖a − b‖: about as far as what they were drawn from is apart, where that was by one seed.
+double sketch_distance(const Sketch& a, const Sketch& b);
+
 // ‖g − start‖ of one part, in the order of rule 2; an empty start is zeros.
 double distance_from(const Parts& contribution, std::span<const float> start);
 
@@ -62,6 +65,19 @@ struct SumCheck {
 inline constexpr double sketch_slack = 2;
 bool sums_to_nothing(std::span<const Deviation* const> reported, std::span<const double> weights,
                      const SumCheck& check);
+
+// Of contributions that are known, without sketches; two more passes than deviations().
+struct ClippedSum {
+  double length = 0;  // ‖Σ ψ_i‖
+  // By how much that changes at most when v moves by 1. Clipping does not lengthen differences, and what is
+  // much longer than τ turns little: ‖ψ(r + δ) − ψ(r)‖ ≤ ‖δ‖ · min(1, 4τ / ‖r‖).
+  double per_move = 0;
+};
+ClippedSum clipped_sum(const Parts& contributions, const Parts& result, double tau);
+
+// Whether a result may be right, given that sum of the contributions that were shown: the others, which are
+// `unreported`, can make up for τ each. Beyond that no contributions give it: this proves.
+bool may_be_right(const ClippedSum& shown, const SumCheck& check);
 
 // Whether a report is possible at all: ‖s‖ ≤ κ · min(norm, τ).
 bool is_plausible(const Deviation& deviation, double tau);

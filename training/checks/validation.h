@@ -31,9 +31,9 @@ struct Validation {
 std::size_t validator_count(std::size_t members, std::size_t hostile_count, std::uint32_t wanted,
                             swarm::Attempt attempt);
 
-// `count` of `members` validate, each one of `candidates` that is no validator and nobody else's target; fewer
-// where there are fewer. Both are distinct peers in any order. Who validates whom follows from ids and `lot`
-// alone, not from places in a list: `count` members are drawn by the order of a hash of each; every
+// `count` of `members` validate, each one of `candidates` that is no validator and nobody else's target;
+// fewer where there are fewer. Both are distinct peers in any order. Who validates whom follows from ids and
+// `lot` alone, not from places in a list: `count` members are drawn by the order of a hash of each; every
 // candidate, and every validator once more, has a place on a circle by another hash, and a validator's target
 // is the next candidate there that is free. So whoever comes or goes changes the draws that it has a part in,
 // and others only where targets are next to one another on the circle. (Attack: to give up a seat between

@@ -74,6 +74,7 @@ class Audit {
     auto finding = verify_evidence(**evidence, removal, context, *rules_);
     if (!finding) return fail(std::move(finding).error().in(where));
     ++(finding->proven ? found_.proven : found_.attested);
+    if (!context.roster->contains(removal.peer)) finding->text += "; it had lost its seat before";
     return BanAudit{removal, finding->proven ? Proof::proven : Proof::attested, std::move(finding->text)};
   }
 

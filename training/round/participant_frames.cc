@@ -283,7 +283,8 @@ std::vector<swarm::Admission> Participant::Impl::fresh_applications() const {
 std::vector<swarm::Equivocation> Participant::Impl::accusations() const {
   std::vector<swarm::Equivocation> known;
   for (const auto& [offender, evidence] : broadcaster_->evidence()) {
-    if (chain().roster().contains(offender) && known.size() < accusation_limit) known.push_back(evidence);
+    if (chain().roster().may_be_banned(offender) && known.size() < accusation_limit)
+      known.push_back(evidence);
   }
   return known;
 }

@@ -258,7 +258,7 @@ Task<void> Round::agree_on_contributions(Prepared& prepared) {
   std::erase_if(present_, [this](const PeerId& id) { return !commits_.contains(id); });
   for (const auto& [member, commit] : commits_) {
     for (const auto& accusation : commit.accusations) {
-      if (setup_.roster.contains(accusation.offender) && accusation.verify(setup_.rules->run)) {
+      if (setup_.roster.may_be_banned(accusation.offender) && accusation.verify(setup_.rules->run)) {
         ban(evidence_of(accusation));
       }
     }
@@ -295,6 +295,9 @@ swarm::Outcome Round::make_outcome(OutcomeKind kind) const {
   for (const Reduction& reduction : reductions_) outcome.results.push_back(reduction.hash.value_or(Digest{}));
   outcome.admitted = admissions(setup_.roster, commits_, setup_.rules->manifest.growth_cap,
                                 setup_.rules->manifest.group_max, setup_.beacon);
+  std::erase_if(outcome.admitted, [this](const swarm::Admission& admission) {
+    return removed_.contains(admission.peer);  // banned, without a seat
+  });
   outcome.coins = coins_;
   outcome.deviation = deviation_;
   double loss = 0;
@@ -338,10 +341,12 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
 }
 
 void Round::remove(const PeerId& peer, Fault fault) {
+  if (!setup_.roster.contains(peer)) return;                    // it gave its seat up before
   removed_.try_emplace(peer, swarm::Removal{peer, fault, {}});  // a ban stays, and so does the first reason
 }
 
 void Round::strike_between(const PeerId& peer, swarm::StrikeReason reason, const PeerId& other) {
+  if (!setup_.roster.contains(peer) || !setup_.roster.contains(other)) return;
   strikes_.push_back({peer, reason, other});
 }
 

@@ -181,11 +181,14 @@ class Round {
   net::Task<testudo::Result<void>> judge_contributions();
   bool is_shown(const PeerId& target) const;
   net::Task<bool> judge_claims(const Validation& dispute);
+  std::optional<Sketch> own_word(const PeerId& target, std::size_t part) const;
   net::Task<std::optional<double>> measure(PeerId target);
   net::Task<bool> is_suspicious(std::size_t part);
   net::Task<void> show_evidence(const Prepared& prepared);
   std::set<PartOf> beyond_one_answer(const std::vector<PartOf>& wanted) const;
   net::Task<void> judge(std::size_t part);
+  net::Task<void> judge_reports(std::size_t part);
+  net::Task<void> judge_by_shown(std::size_t part);
   void remove(const PeerId& peer, swarm::Fault fault);
   void remove_idle(std::size_t hostile);
   void strike_between(const PeerId& peer, swarm::StrikeReason reason, const PeerId& other);
@@ -197,6 +200,7 @@ class Round {
   swarm::Evidence evidence_of(const swarm::Equivocation& equivocation) const;
   swarm::Evidence wrong_sketch_evidence(std::size_t part, const PeerId& reporter) const;
   net::Task<swarm::Evidence> wrong_aggregate_evidence(std::size_t part) const;
+  swarm::Evidence aggregate_by_shown_evidence(std::size_t part) const;
   swarm::Evidence recomputed_evidence(swarm::Fault fault, const Validation& dispute,
                                       const swarm::AgreedBroadcast::MessageSet& measures) const;
   bool founders_suffice() const;

@@ -184,25 +184,12 @@ Task<bool> Round::is_suspicious(std::size_t j) {
     reported.push_back(deviation);
   }
   if (2 * far > reduction.contributors.size()) co_return true;
-  struct Rounding {
-    double coding = 0;
-    double to_float = 0;
-  };
-  const Published result{setup_.rules, ranges_[j].size, reduction.bytes};
-  const auto rounding = co_await net::offload(scheduler_, [result] {
-    std::vector<float> values(result.size);
-    const auto decoded = decode(result.rules->codec, *result.bytes, values, result.rules->manifest.g_max);
-    TESTUDO_CHECK(decoded.has_value());  // malformed ones are absent by now
-    return Rounding{codec_step_norm(result.rules->codec, values), float_rounding_norm(values)};
-  });
+  // Malformed results are absent by now.
+  const auto sum = co_await net::offload(
+      scheduler_, [rules = setup_.rules, bytes = reduction.bytes, size = ranges_[j].size,
+                   all = reduction.contributors.size(), known = reported.size(),
+                   tau] { return sum_check(*rules, *bytes, size, all, all - known, tau); });
   const std::vector<double> weights(reported.size(), 1.0);
-  SumCheck sum;
-  sum.weights = static_cast<double>(reduction.contributors.size());
-  sum.unreported = static_cast<double>(reduction.contributors.size() - reported.size());
-  sum.tau = tau;
-  sum.coding = rounding.coding + rounding.to_float;
-  const RuleOptions options;
-  sum.stop = options.relative_stop * sum.weights * tau + options.absolute_stop;
   co_return !sums_to_nothing(reported, weights, sum);
 }
 
@@ -289,10 +276,29 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
     wanted = std::move(missing);
   }
   for (const PartOf& entry : wanted) {
-    Reduction& reduction = reductions_[entry.part.value()];
-    reduction.hash = std::nullopt;
-    std::erase(disputed_, entry.part.value());
+    if (!std::erase(disputed_, entry.part.value())) continue;  // of another contribution
+    co_await judge_by_shown(entry.part.value());
+    reductions_[entry.part.value()].hash = std::nullopt;
   }
+}
+
+// Part j, of which not all contributions were shown, and which is therefore absent: what was shown may prove
+// all the same that its result is wrong, whatever the others are. (Attack: a wrong result, and the reducer's
+// own contribution, which nobody else holds, shown to nobody.)
+Task<void> Round::judge_by_shown(std::size_t j) {
+  const Reduction& reduction = reductions_[j];
+  if (!reduction.hash || !setup_.rules->rule->solves_clipped_sum()) co_return;
+  co_await judge_reports(j);
+  if (is_banned(reduction.reducer)) co_return;
+  ReduceJob job = reduce_job(j);
+  const Published result{setup_.rules, ranges_[j].size, reduction.bytes};
+  const bool right = co_await net::offload(scheduler_, [result, contributions = std::move(job.contributions),
+                                                        tau = job.tau, all = reduction.contributors.size()] {
+    std::vector<ByteView> views;
+    for (const Blob& bytes : contributions) views.emplace_back(*bytes);
+    return may_be_result(*result.rules, *result.bytes, result.size, views, all, tau);
+  });
+  if (!right) ban(aggregate_by_shown_evidence(j));
 }
 
 // Of what contributors did not show, what its reducer need not show either: an answer is at most as large as
@@ -317,27 +323,40 @@ std::set<PartOf> Round::beyond_one_answer(const std::vector<PartOf>& wanted) con
   return beyond;
 }
 
+// Of contributors whose part j was shown: whoever reported another deviation than that has is banned.
+Task<void> Round::judge_reports(std::size_t j) {
+  const Reduction& reduction = reductions_[j];
+  std::vector<PeerId> members;
+  std::vector<Blob> contributions;
+  for (const PeerId& member : reduction.contributors) {
+    const auto shown = contributions_.find({PartIndex(static_cast<std::uint32_t>(j)), member});
+    if (shown == contributions_.end()) continue;
+    members.push_back(member);
+    contributions.push_back(shown->second);
+  }
+  if (members.empty()) co_return;
+  const Published result{setup_.rules, ranges_[j].size, reduction.bytes};
+  const auto right = co_await net::offload(scheduler_, [result, contributions = std::move(contributions),
+                                                        seed = sketch_seed_of(j), tau = tau_of(j)] {
+    std::vector<ByteView> views;
+    for (const Blob& bytes : contributions) views.emplace_back(*bytes);
+    const EncodedParts parts(result.rules->codec, result.size, result.rules->manifest.g_max,
+                             std::move(views));
+    return deviations(parts, result.parts(), seed, tau);
+  });
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    const Deviation* const report = report_on(j, members[i]);
+    if (report == nullptr || *report == right[i]) continue;
+    ban(wrong_sketch_evidence(j, members[i]));
+  }
+}
+
 // Who lied about part j: the reducer about the result, or contributors about their deviations from it.
 Task<void> Round::judge(std::size_t j) {
   Reduction& reduction = reductions_[j];
   ReduceJob job = reduce_job(j);
   TESTUDO_CHECK(job.contributions.size() == reduction.contributors.size());
-  if (reduction.hash && setup_.rules->rule->solves_clipped_sum()) {
-    const Published result{setup_.rules, ranges_[j].size, reduction.bytes};
-    const auto right = co_await net::offload(
-        scheduler_, [result, contributions = job.contributions, seed = sketch_seed_of(j), tau = job.tau] {
-          std::vector<ByteView> views;
-          for (const Blob& bytes : contributions) views.emplace_back(*bytes);
-          const EncodedParts parts(result.rules->codec, result.size, result.rules->manifest.g_max,
-                                   std::move(views));
-          return deviations(parts, result.parts(), seed, tau);
-        });
-    for (std::size_t i = 0; i < right.size(); ++i) {
-      const Deviation* const report = report_on(j, reduction.contributors[i]);
-      if (report == nullptr || *report == right[i]) continue;
-      ban(wrong_sketch_evidence(j, reduction.contributors[i]));
-    }
-  }
+  if (reduction.hash && setup_.rules->rule->solves_clipped_sum()) co_await judge_reports(j);
   auto reduced = co_await net::offload(scheduler_, [job = std::move(job)] { return job.run(); });
   const std::optional<Digest> hash = reduced ? std::optional<Digest>(reduced->hash) : std::nullopt;
   if (hash == reduction.hash) co_return;

@@ -12,10 +12,11 @@ using net::Task;
 using swarm::Evidence;
 using swarm::Fault;
 
-// A proven fault outranks a mere absence; the first of its rank stays.
+// A proven fault outranks a mere absence; the first of its rank stays. Who has no seat any more, or loses it
+// in this attempt, is banned like the others.
 void Round::ban(Evidence evidence) {
   const PeerId peer = evidence.offender;
-  if (is_banned(peer)) return;
+  if (is_banned(peer) || !setup_.roster.may_be_banned(peer)) return;
   removed_.insert_or_assign(peer, swarm::Removal{peer, evidence.fault, evidence.name});
   evidence.shorten();
   evidence_.emplace(peer, std::move(evidence));
@@ -93,6 +94,23 @@ Task<Evidence> Round::wrong_aggregate_evidence(std::size_t part) const {
   });
   evidence.state = std::move(piece);
   co_return evidence;
+}
+
+// Its result, what everybody committed to, and the contributions to the part that were shown: no others make
+// up for what these deviate by.
+Evidence Round::aggregate_by_shown_evidence(std::size_t part) const {
+  const Reduction& reduction = reductions_[part];
+  Evidence evidence = evidence_of(Fault::wrong_aggregate, *reduction.claim);
+  evidence.part = static_cast<std::uint32_t>(part);
+  evidence.contributors = reduction.contributors;
+  for (const auto& [member, message] : commit_messages_) evidence.messages.push_back(*message);
+  for (const PeerId& member : reduction.contributors) {
+    const auto shown = contributions_.find({PartIndex(evidence.part), member});
+    if (shown == contributions_.end()) continue;
+    evidence.show({Evidence::Kind::contribution, evidence.part, member}, *shown->second);
+  }
+  evidence.show({Evidence::Kind::result, evidence.part, reduction.reducer}, *reduction.bytes);
+  return evidence;
 }
 
 // The contribution as it was committed to and shown, what its validator said, and what everybody measured.

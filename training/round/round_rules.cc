@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "crypto/base/check.h"
 #include "crypto/derive.h"
 #include "crypto/hash.h"
 
@@ -43,7 +44,7 @@ std::vector<Validation> validations_of(const swarm::Manifest& manifest, const sw
   std::vector<PeerId> members;
   for (const auto& member : roster.members()) members.push_back(member.id);
   return draw_validations(
-      members, members, count,
+      members, roster.took_part(), count,
       crypto::derive_seed("testudo/validators/1", run, round.value(), 0, beacon, ByteView{}));
 }
 
@@ -88,6 +89,29 @@ Digest statement_seed(const swarm::RunId& run, swarm::RoundNumber spoken, const 
   Bytes place = target.to_multihash();
   for (int shift = 0; shift < 32; shift += 8) place.push_back(static_cast<std::uint8_t>(part >> shift));
   return crypto::derive_seed("testudo/recomputed/1", run, spoken.value(), 0, coins, ByteView(place));
+}
+
+SumCheck sum_check(const RoundRules& rules, ByteView result, std::size_t size, std::size_t contributors,
+                   std::size_t unreported, double tau) {
+  std::vector<float> values(size);
+  const auto decoded = decode(rules.codec, result, values, rules.manifest.g_max);
+  TESTUDO_CHECK(decoded.has_value());
+  const RuleOptions options;
+  SumCheck sum;
+  sum.weights = static_cast<double>(contributors);
+  sum.unreported = static_cast<double>(unreported);
+  sum.tau = tau;
+  sum.coding = codec_step_norm(rules.codec, values) + float_rounding_norm(values);
+  sum.stop = options.relative_stop * sum.weights * tau + options.absolute_stop;
+  return sum;
+}
+
+bool may_be_result(const RoundRules& rules, ByteView result, std::size_t size,
+                   const std::vector<ByteView>& shown, std::size_t contributors, double tau) {
+  if (shown.empty()) return true;
+  const ClippedSum sum = clipped_sum(EncodedParts(rules.codec, size, rules.manifest.g_max, shown),
+                                     EncodedParts(rules.codec, size, rules.manifest.g_max, {result}), tau);
+  return may_be_right(sum, sum_check(rules, result, size, contributors, contributors - shown.size(), tau));
 }
 
 std::optional<PeerId> next_reducer(const std::vector<PeerId>& order, const std::vector<PeerId>& alive,

@@ -6,6 +6,7 @@
 
 #include "swarm/manifest.h"
 #include "swarm/roster.h"
+#include "training/checks/sketch.h"
 #include "training/partition.h"
 #include "training/round/payloads.h"
 #include "training/round/rules.h"
@@ -26,7 +27,8 @@ Digest partition_lot(const swarm::RunId& run, swarm::RoundNumber round, swarm::A
 Result<std::vector<PartRange>> partition_of(const swarm::Roster& roster, std::size_t values,
                                             const Digest& lot);
 
-// The validators of a round, by the beacon that it begins with.
+// The validators of a round, by the beacon that it begins with. Their targets are those that took part in the
+// round before, whether or not they still have a seat.
 std::vector<Validation> validations_of(const swarm::Manifest& manifest, const swarm::Roster& roster,
                                        const swarm::RunId& run, swarm::RoundNumber round,
                                        swarm::Attempt attempt, const Digest& beacon);
@@ -50,6 +52,16 @@ Digest sketch_seed(const swarm::RunId& run, swarm::RoundNumber round, swarm::Att
                    const Digest& coins, std::size_t part);
 Digest statement_seed(const swarm::RunId& run, swarm::RoundNumber spoken, const Digest& coins,
                       const swarm::PeerId& target, std::size_t part);
+
+// What an honest result of a part leaves of the sum over so many contributors. CPU-bound. REQUIRES: a rule
+// with a sketch check; `result` decodes.
+SumCheck sum_check(const RoundRules& rules, ByteView result, std::size_t size, std::size_t contributors,
+                   std::size_t unreported, double tau);
+
+// Whether a result may be that of so many contributors, of which only these contributions were shown.
+// CPU-bound. REQUIRES: the same; the contributions decode.
+bool may_be_result(const RoundRules& rules, ByteView result, std::size_t size,
+                   const std::vector<ByteView>& shown, std::size_t contributors, double tau);
 
 // A part is reduced again when most contributors deviate from it by more than so many times what they
 // deviated by in the round before. Gradients of one round to the next do not do that, and if they do it costs

@@ -109,7 +109,8 @@ std::vector<Validation> Round::find_disputes() const {
   if (!setup_.last || !setup_.before_last) return found;
   const RoundRecord& before = *setup_.before_last;
   for (const auto& [validator, claim] : setup_.last->claims) {
-    if (!setup_.roster.contains(validator) || !setup_.roster.contains(claim.target)) continue;
+    // Seated or not: whoever gives up its seat when it hears that it is accused is judged all the same.
+    if (setup_.roster.is_banned(validator) || setup_.roster.is_banned(claim.target)) continue;
     if (!before.commitments.contains(claim.target)) continue;
     std::vector<std::optional<Sketch>> shown(before.ranges.size());
     for (std::size_t j = 0; j < shown.size(); ++j) {
@@ -259,7 +260,11 @@ Task<bool> Round::judge_claims(const Validation& dispute) {
     }
     ban(evidence(*claim.message, wrong ? &*wrong : nullptr));
   }
-  co_return claim.statement.same || borne_out;
+  if (claim.statement.same) co_return true;
+  for (std::size_t j = 0; j < given.size(); ++j) {
+    if (!given[j]) given[j] = own_word(dispute.target, j);
+  }
+  co_return !is_disputed(claim.statement, given, setup_.rules->manifest.recompute_tolerance);
 }
 
 bool Round::is_shown(const PeerId& target) const {
@@ -270,8 +275,18 @@ bool Round::is_shown(const PeerId& target) const {
   return true;
 }
 
+// The sketch that a target gave of its own part j, which it reduced itself: nobody else can show that part,
+// and what it said of it in COMMIT counts when it does not.
+std::optional<Sketch> Round::own_word(const PeerId& target, std::size_t j) const {
+  if (setup_.before_last->reducers[j] != target) return std::nullopt;
+  const auto commit = commits_.find(target);
+  if (commit == commits_.end()) return std::nullopt;
+  const Sketch* const said = commit->second.find_holding(target, PartIndex(static_cast<std::uint32_t>(j)));
+  return said == nullptr ? std::nullopt : std::optional<Sketch>(*said);
+}
+
 // How far the target's contribution is from what this member computes in its place; of parts that nobody
-// showed, nothing, so that it is at least that far as a whole.
+// showed, what its own sketch says, or nothing, so that it is at least that far as a whole.
 Task<std::optional<double>> Round::measure(PeerId target) {
   const RoundRecord& before = *setup_.before_last;
   const RoundRecord::Commitment& committed = before.commitments.at(target);
@@ -296,10 +311,16 @@ Task<std::optional<double>> Round::measure(PeerId target) {
       double own = 0;
     };
     const auto lengths = co_await net::offload(
-        scheduler_, [rules = setup_.rules, own = encoded->parts[j].bytes,
-                     shown = found == earlier_.end() ? Blob() : found->second, size = before.ranges[j].size] {
+        scheduler_,
+        [rules = setup_.rules, own = encoded->parts[j].bytes,
+         shown = found == earlier_.end() ? Blob() : found->second, size = before.ranges[j].size,
+         said = own_word(target, j),
+         seed = statement_seed(setup_.rules->run, setup_.last->round, setup_.last->coins, target, j)] {
           const EncodedParts part(rules->codec, size, rules->manifest.g_max, {*own});
           Lengths measured{0, distance_from(part, {})};
+          // A sketch is κ times as long only by bad luck, which must not be its owner's.
+          if (!shown && said)
+            measured.difference = sketch_distance(*said, sketch_of(part, seed)) / sketch_slack;
           if (!shown) return measured;
           std::vector<float> values(size);
           const auto decoded = decode(rules->codec, *shown, values, rules->manifest.g_max);

@@ -91,6 +91,14 @@ class Case {
     return message.key.round == context_.outcome.round && message.key.attempt == context_.outcome.attempt;
   }
 
+  // Whether its author had a seat in its round; it may have lost it since.
+  bool is_of_member(const PhaseMessage& message) const {
+    if (context_.roster->contains(message.author)) return true;
+    return std::ranges::any_of(context_.earlier, [&](const swarm::AppliedRound& earlier) {
+      return earlier.round == message.key.round && earlier.roster->contains(message.author);
+    });
+  }
+
   // Of this ban, signed by who it says, and nothing said twice.
   Result<void> check_form() const {
     if (evidence_.offender != removal_.peer || evidence_.fault != removal_.fault ||
@@ -99,7 +107,7 @@ class Case {
     }
     std::set<std::pair<swarm::PhaseKey, PeerId>> said;
     for (const PhaseMessage& message : evidence_.messages) {
-      if (!context_.roster->contains(message.author))
+      if (!is_of_member(message))
         return refuse("a message of " + message.author.short_text() + ", who is no member");
       if (!said.emplace(message.key, message.author).second) return refuse("two messages in one place");
       if (!message.verify(rules_.run))
@@ -368,6 +376,11 @@ class Case {
     }
     TRY(const auto commits, contributions(parts.size()));
     const PartRange& range = parts[evidence_.part];
+    // Where not all was shown, the part is absent.
+    if (published && certified == Digest{} &&
+        find_shown(Evidence::Kind::result, evidence_.part, evidence_.offender) != nullptr) {
+      return aggregate_by_shown(*published, range, commits, tau(parts, commits));
+    }
     std::vector<ByteView> views;
     for (std::size_t i = 0; i < commits.size(); ++i) {
       TRY(const Bytes* const bytes,
@@ -384,6 +397,28 @@ class Case {
     if (right != certified) return refuse("the contributions give another result than the certified one");
     return proven(other + "reduced again from the " + std::to_string(commits.size()) +
                   " contributions, these give the certified one");
+  }
+
+  // Not every contribution was shown; those that were may tell all the same.
+  Result<Finding> aggregate_by_shown(const Digest& published, const PartRange& range,
+                                     const std::vector<CommitPayload>& commits, double tau) const {
+    if (!rules_.rule->solves_clipped_sum()) return refuse("some contributions are missing");
+    TRY(const Bytes* const result,
+        shown(Evidence::Kind::result, evidence_.part, evidence_.offender, published, range.size));
+    std::vector<ByteView> views;
+    for (std::size_t i = 0; i < commits.size(); ++i) {
+      const PeerId& member = evidence_.contributors[i];
+      if (evidence_.find(Evidence::Kind::contribution, evidence_.part, member) == nullptr) continue;
+      TRY(const Bytes* const bytes, shown(Evidence::Kind::contribution, evidence_.part, member,
+                                          commits[i].parts[evidence_.part], range.size));
+      views.emplace_back(*bytes);
+    }
+    if (may_be_result(rules_, *result, range.size, views, commits.size(), tau))
+      return refuse("contributions that were not shown could give that result");
+    return proven("the result that it published for part " + std::to_string(evidence_.part) +
+                  " deviates from the " + std::to_string(views.size()) + " of " +
+                  std::to_string(commits.size()) +
+                  " contributions that were shown by more than any others could make up for");
   }
 
   // Of evidence so large that only the message which the certificate names was kept.
@@ -440,7 +475,9 @@ class Case {
       TRY(const auto payload, ReducePayload::decode(message.payload));
       TRY(const auto hash, result_in(payload, static_cast<std::uint32_t>(part)));
       const auto removed = std::ranges::find(outcome.removed, message.author, &swarm::Removal::peer);
-      const bool wrong = removed != outcome.removed.end() && is_ban(removed->fault);
+      // Or it lost its seat because not all of the part was shown, which is absent then.
+      const bool absent = part < outcome.results.size() && outcome.results[part] == Digest{};
+      const bool wrong = removed != outcome.removed.end() && (is_ban(removed->fault) || absent);
       const bool certified = hash && part < outcome.results.size() && outcome.results[part] == *hash;
       if (!hash || (!certified && !wrong)) continue;
       used_.insert(&message);

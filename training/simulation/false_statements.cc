@@ -34,6 +34,24 @@ class WrongAggregate final : public Misconduct {
   swarm::RoundNumber from_;
 };
 
+// Where something is disputed.
+void show_nothing(const swarm::PhaseKey& key, Bytes& payload) {
+  if (key.phase == Phase::evidence || key.phase == Phase::evidence_again) payload = AnswerPayload{}.encode();
+}
+
+class HiddenAggregate final : public Misconduct {
+ public:
+  HiddenAggregate(CodecKind codec, double shift, std::uint64_t from_round)
+      : wrong_(codec, shift, from_round) {}
+  void on_result(swarm::RoundNumber round, const PartRange& range, Buffer& encoded) override {
+    wrong_.on_result(round, range, encoded);
+  }
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override { show_nothing(key, payload); }
+
+ private:
+  WrongAggregate wrong_;
+};
+
 // Spoils the part that nobody else holds, and shows nothing of its contribution when it is disputed.
 class HiddenPart final : public Misconduct {
  public:
@@ -45,10 +63,7 @@ class HiddenPart final : public Misconduct {
       for (float& value : gradient.subspan(range.begin, range.size)) value *= -10;
     }
   }
-  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
-    if (key.phase == Phase::evidence || key.phase == Phase::evidence_again)
-      payload = AnswerPayload{}.encode();
-  }
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override { show_nothing(key, payload); }
 
  private:
   swarm::RoundNumber from_;
@@ -183,6 +198,11 @@ class Idle final : public Misconduct {
 Behaviour wrong_aggregate(CodecKind codec, double shift, std::uint64_t from_round) {
   return {.name = "wrong_aggregate",
           .misconduct = std::make_shared<WrongAggregate>(codec, shift, from_round)};
+}
+
+Behaviour hidden_aggregate(CodecKind codec, double shift, std::uint64_t from_round) {
+  return {.name = "hidden_aggregate",
+          .misconduct = std::make_shared<HiddenAggregate>(codec, shift, from_round)};
 }
 
 Behaviour no_result(std::uint64_t from_round) {

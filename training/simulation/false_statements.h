@@ -9,6 +9,8 @@ namespace testudo::training {
 
 // A part that it reduces, shifted: every value by so many times the part's root mean square.
 Behaviour wrong_aggregate(CodecKind codec, double shift, std::uint64_t from_round);
+// The same, and nothing shown of its own contribution when the part is disputed.
+Behaviour hidden_aggregate(CodecKind codec, double shift, std::uint64_t from_round);
 // No part that it reduces: it says that the rule did not converge.
 Behaviour no_result(std::uint64_t from_round);
 // No contribution, though it has computed one.

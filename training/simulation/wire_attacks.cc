@@ -124,6 +124,22 @@ Behaviour silent_in(Phase phase, bool everybody, std::uint64_t from_round) {
           }};
 }
 
+Behaviour flee(std::uint64_t from_round, std::shared_ptr<Collusion> collusion) {
+  constexpr std::uint64_t every = 5;  // it takes three rounds to have its seat back
+  auto wrong = make_gradient_attack(
+      {.from_round = from_round, .every = every, .collusion = std::move(collusion), .flipped = nullptr});
+  return {.name = "flee",
+          .tamper =
+              [=](const PeerId&, const std::string& protocol, TamperedFrame frame) {
+                const auto broadcast = broadcast_in(protocol, frame, from_round + 1);
+                const auto key = broadcast ? swarm::key_of(*broadcast) : std::nullopt;
+                const bool accused = key && (key->round.value() - from_round) % every == 1;
+                if (accused && key->phase >= Phase::check) return std::vector<TamperedFrame>();
+                return only(std::move(frame));
+              },
+          .misconduct = wrong.value()};
+}
+
 Behaviour withhold_parts() {
   return {.name = "withhold_parts",
           .tamper = [](const PeerId& to, const std::string& protocol, TamperedFrame frame) {

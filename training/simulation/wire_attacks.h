@@ -13,6 +13,9 @@ bool in_other_half(const crypto::PeerId& peer);
 Behaviour equivocate(const AttackSetup& setup);
 // Nothing of this phase, to everybody or to one half.
 Behaviour silent_in(swarm::Phase phase, bool everybody, std::uint64_t from_round);
+// In every fifth round a wrong contribution, and in the next one nothing from CHECK on, where its validator
+// speaks: it has no seat any more when that is judged, and applies again.
+Behaviour flee(std::uint64_t from_round, std::shared_ptr<Collusion> collusion = nullptr);
 // No parts to one half.
 Behaviour withhold_parts();
 // Parts to nobody, and answers to challenges all the same.
