@@ -11,9 +11,19 @@ std::pair<RoundNumber, Attempt> position(const Outcome& outcome) { return {outco
 bool Ballot::add(const VoteFrame& frame) {
   const auto known = votes_.find(frame.vote.signer);
   if (known != votes_.end() && position(frame.outcome) <= position(known->second.outcome)) return true;
-  if (!verify_vote(frame.outcome.digest(), frame.vote)) return false;
+  if (!verify_vote(frame.outcome, frame.outcome.digest(), frame.vote)) return false;
   votes_.insert_or_assign(frame.vote.signer, frame);
   return true;
+}
+
+std::optional<Equivocation> Ballot::contradiction(const VoteFrame& frame) const {
+  const auto known = votes_.find(frame.vote.signer);
+  if (known == votes_.end()) return std::nullopt;
+  const auto& [outcome, vote] = known->second;
+  if (position(outcome) != position(frame.outcome) || outcome == frame.outcome) return std::nullopt;
+  const Equivocation found{place_of_votes(outcome), vote.signer,    outcome.digest(),
+                           frame.outcome.digest(),  vote.signature, frame.vote.signature};
+  return found.verify(outcome.run) ? std::optional(found) : std::nullopt;
 }
 
 std::vector<Ballot::Tally> Ballot::tallies(const Roster& roster, RoundNumber round, Attempt attempt,

@@ -16,6 +16,8 @@ class Ballot {
   // Keeps the vote if its signature holds; the latest position counts, and of one position the first vote.
   // False: not signed by whom it says.
   bool add(const VoteFrame& frame);
+  // That a vote and the one that is kept of its signer are for two outcomes of one attempt, both signed.
+  std::optional<Equivocation> contradiction(const VoteFrame& frame) const;
   // Votes of members on outcomes for this position that continue `head`.
   struct Tally {
     Outcome outcome;

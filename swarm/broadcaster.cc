@@ -92,9 +92,11 @@ void Broadcaster::flush() {
 
 void Broadcaster::collect_evidence() {
   if (!machine_) return;
-  for (const auto& [offender, equivocation] : machine_->equivocations()) {
-    if (evidence_.size() < evidence_limit) evidence_.try_emplace(offender, equivocation);
-  }
+  for (const auto& [offender, equivocation] : machine_->equivocations()) add_evidence(equivocation);
+}
+
+void Broadcaster::add_evidence(const Equivocation& equivocation) {
+  if (evidence_.size() < evidence_limit) evidence_.try_emplace(equivocation.offender, equivocation);
 }
 
 }  // namespace testudo::swarm

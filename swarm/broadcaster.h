@@ -55,6 +55,8 @@ class Broadcaster {
 
   // Equivocations that are not in a certificate yet.
   const std::map<PeerId, Equivocation>& evidence() const { return evidence_; }
+  // Of one that was found elsewhere, and verified.
+  void add_evidence(const Equivocation& equivocation);
   void drop_evidence(const PeerId& offender) { evidence_.erase(offender); }
   // Phases that ended without the fast path.
   std::uint64_t slow_phases() const { return slow_phases_; }

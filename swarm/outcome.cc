@@ -6,15 +6,14 @@
 #include <set>
 
 #include "crypto/hash.h"
-#include "crypto/signing.h"
 #include "net/messages/message.h"
+#include "swarm/phase_message.h"
 #include "swarm/roster.h"
 
 namespace testudo::swarm {
 namespace {
 
 constexpr std::uint8_t format_version = 4;
-constexpr std::string_view vote_domain = "testudo/certify/1";
 constexpr Digest no_digest{};
 
 net::MessageLimits limits(std::size_t size) { return {.size = size, .elements = max_members, .depth = 4}; }
@@ -268,12 +267,14 @@ Digest beacon_after(const Outcome& outcome) {
       .finish();
 }
 
-crypto::Signature sign_outcome(const crypto::KeyPair& key, const Digest& outcome_digest) {
-  return crypto::sign(key, vote_domain, outcome_digest);
+PhaseKey place_of_votes(const Outcome& outcome) { return {outcome.round, outcome.attempt, Phase::certify}; }
+
+crypto::Signature sign_outcome(const crypto::KeyPair& key, const Outcome& outcome) {
+  return sign_payload(outcome.run, place_of_votes(outcome), outcome.digest(), key);
 }
 
-bool verify_vote(const Digest& outcome_digest, const Vote& vote) {
-  return crypto::verify(vote.signer.key(), vote_domain, outcome_digest, vote.signature);
+bool verify_vote(const Outcome& outcome, const Digest& digest, const Vote& vote) {
+  return verify_payload(outcome.run, place_of_votes(outcome), digest, vote.signer, vote.signature);
 }
 
 Bytes Certificate::encode() const {
@@ -312,7 +313,7 @@ Result<void> Certificate::verify(const Roster& before) const {
                                                  ": " + vote.signer.short_text() +
                                                  " signed and is no member");
     }
-    if (!verify_vote(digest, vote)) {
+    if (!verify_vote(outcome, digest, vote)) {
       return fail(ErrorCode::authentication, "certificate of round " + std::to_string(outcome.round.value()) +
                                                  ": the signature of " + vote.signer.short_text() +
                                                  " does not hold");

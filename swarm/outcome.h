@@ -114,8 +114,12 @@ struct Vote {
   PeerId signer;
   crypto::Signature signature{};
 };
-crypto::Signature sign_outcome(const crypto::KeyPair& key, const Digest& outcome_digest);
-bool verify_vote(const Digest& outcome_digest, const Vote& vote);
+// A vote is what its signer says in the place CERTIFY of the attempt: who signs two outcomes of one attempt
+// has equivocated (Equivocation).
+PhaseKey place_of_votes(const Outcome& outcome);
+crypto::Signature sign_outcome(const crypto::KeyPair& key, const Outcome& outcome);
+// `digest`: the outcome's.
+bool verify_vote(const Outcome& outcome, const Digest& digest, const Vote& vote);
 
 struct Certificate {
   Outcome outcome;

@@ -168,11 +168,21 @@ Result<RelayBundle> decode_bundle(ByteView bytes) {
 
 }  // namespace
 
+crypto::Signature sign_payload(const RunId& run, const PhaseKey& key, const Digest& payload,
+                               const crypto::KeyPair& author) {
+  return crypto::sign(author, message_domain, signed_digest(message_domain, run, key, payload));
+}
+
+bool verify_payload(const RunId& run, const PhaseKey& key, const Digest& payload, const PeerId& author,
+                    const crypto::Signature& signature) {
+  return crypto::verify(author.key(), message_domain, signed_digest(message_domain, run, key, payload),
+                        signature);
+}
+
 PhaseMessage PhaseMessage::sign(const RunId& run, const PhaseKey& key, Bytes payload,
                                 const crypto::KeyPair& author) {
   PhaseMessage message{key, author.peer_id(), std::move(payload), {}};
-  message.signature =
-      crypto::sign(author, message_domain, signed_digest(message_domain, run, key, message.payload_digest()));
+  message.signature = sign_payload(run, key, message.payload_digest(), author);
   return message;
 }
 
@@ -184,8 +194,7 @@ Digest PhaseMessage::digest(const RunId& run) const {
 }
 
 bool PhaseMessage::verify(const RunId& run) const {
-  return crypto::verify(author.key(), message_domain,
-                        signed_digest(message_domain, run, key, payload_digest()), signature);
+  return verify_payload(run, key, payload_digest(), author, signature);
 }
 
 HeldMessage HeldMessage::sign(const RunId& run, const PhaseKey& key, const Digest& set,
@@ -295,11 +304,8 @@ Equivocation Equivocation::between(const PhaseMessage& a, const PhaseMessage& b)
 }
 
 bool Equivocation::verify(const RunId& run) const {
-  const auto holds = [&](const Digest& payload, const crypto::Signature& signature) {
-    return crypto::verify(offender.key(), message_domain, signed_digest(message_domain, run, key, payload),
-                          signature);
-  };
-  return first != second && holds(first, first_signature) && holds(second, second_signature);
+  return first != second && verify_payload(run, key, first, offender, first_signature) &&
+         verify_payload(run, key, second, offender, second_signature);
 }
 
 Bytes Equivocation::encode() const {

@@ -14,6 +14,13 @@
 
 namespace testudo::swarm {
 
+// What a member signs in a place: the digest of its payload, so that two signatures in one place show
+// anybody that it said two things, whatever they were.
+crypto::Signature sign_payload(const RunId& run, const PhaseKey& key, const Digest& payload,
+                               const crypto::KeyPair& author);
+bool verify_payload(const RunId& run, const PhaseKey& key, const Digest& payload, const PeerId& author,
+                    const crypto::Signature& signature);
+
 // A member's payload in a phase.
 struct PhaseMessage {
   PhaseKey key;

@@ -24,6 +24,8 @@ std::string_view name(Phase phase) {
       return "EVIDENCE again";
     case Phase::measure:
       return "MEASURE";
+    case Phase::certify:
+      return "CERTIFY";
   }
   return "unknown phase";
 }

@@ -21,7 +21,7 @@ using RunId = Digest;                                      // BLAKE2b-256 of the
 // before.
 inline constexpr std::size_t max_members = 4096;
 
-// A round's agreed broadcasts, in their order.
+// A round's agreed broadcasts, in their order; and behind them the place of votes.
 enum class Phase : std::uint8_t {
   commit = 1,          // hashes of the encoded parts
   reduce = 2,          // hashes of the results, or challenges: contributions that a reducer misses
@@ -33,8 +33,9 @@ enum class Phase : std::uint8_t {
   evidence = 8,        // the committed bytes of disputed parts
   evidence_again = 9,  // those that their authors did not show, by the reducer
   measure = 10,        // how far disputed contributions are from what their authors should have computed
+  certify = 11,        // no broadcast: a vote, which signs an outcome (outcome.h)
 };
-inline constexpr std::uint8_t last_phase = 10;
+inline constexpr std::uint8_t last_phase = 11;
 std::string_view name(Phase phase);
 
 // One agreed broadcast: one member has one payload in it.

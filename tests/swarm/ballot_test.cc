@@ -17,7 +17,7 @@ struct Fixture {
   Ballot ballot;
 
   VoteFrame vote(const KeyPair& key, const Outcome& outcome) const {
-    return {outcome, {key.peer_id(), sign_outcome(key, outcome.digest())}};
+    return {outcome, {key.peer_id(), sign_outcome(key, outcome)}};
   }
   std::optional<Certificate> certificate() const {
     return ballot.certificate(chain.roster(), chain.next_round(), chain.next_attempt(), chain.head());
@@ -45,6 +45,28 @@ TEST_CASE_FIXTURE(Fixture, "a second vote for the same attempt does not count, a
   forged.vote.signer = keys[2].peer_id();
   CHECK_FALSE(ballot.add(forged));
   CHECK(ballot.tallies(chain.roster(), chain.next_round(), chain.next_attempt(), chain.head()).size() == 2);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "two signed outcomes of one attempt are an equivocation, of two attempts are not") {
+  const Outcome outcome = next_outcome(chain, run);
+  const Outcome nothing = plain_void(run, chain.next_round(), chain.next_attempt(), chain.head());
+  const Outcome later = plain_void(run, chain.next_round(), chain.next_attempt().next(), chain.head());
+  REQUIRE(ballot.add(vote(keys[1], outcome)));
+  CHECK_FALSE(ballot.contradiction(vote(keys[1], outcome)).has_value());
+  CHECK_FALSE(ballot.contradiction(vote(keys[0], nothing)).has_value());
+  CHECK_FALSE(ballot.contradiction(vote(keys[1], later)).has_value());
+  VoteFrame forged = vote(keys[0], nothing);
+  forged.vote.signer = keys[1].peer_id();
+  CHECK_FALSE(ballot.contradiction(forged).has_value());
+  const auto found = ballot.contradiction(vote(keys[1], nothing));
+  REQUIRE(found.has_value());
+  CHECK(found->offender == keys[1].peer_id());
+  CHECK(found->verify(run));
+  const auto again = Equivocation::decode(found->encode());
+  REQUIRE(again.has_value());
+  CHECK(again->verify(run));
+  CHECK_FALSE(again->verify(digest_of("another run")));
 }
 
 TEST_CASE_FIXTURE(Fixture,

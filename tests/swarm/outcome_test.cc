@@ -158,19 +158,19 @@ TEST_CASE("an outcome at its bounds fits, and one value has one encoding") {
   Bytes trailing = encoded;
   trailing.push_back(0);
   CHECK_FALSE(Outcome::decode(trailing).has_value());
-  // The version follows the three bytes that announce seventeen fields: 3 as a fixint. As a uint8 it means
+  // The version follows the three bytes that announce seventeen fields: 4 as a fixint. As a uint8 it means
   // the same and is refused.
   constexpr std::size_t version = 3;
-  REQUIRE(encoded[version] == 3);
+  REQUIRE(encoded[version] == 4);
   Bytes wide = encoded;
   wide[version] = 0xcc;
-  wide.insert(wide.begin() + version + 1, 3);
+  wide.insert(wide.begin() + version + 1, 4);
   CHECK_FALSE(Outcome::decode(wide).has_value());
   Bytes newer = encoded;
-  newer[version] = 4;
+  newer[version] = 5;
   const auto result = Outcome::decode(newer);
   REQUIRE_FALSE(result.has_value());
-  CHECK(result.error().message == "outcome: format version 4 is unknown here");
+  CHECK(result.error().message == "outcome: format version 5 is unknown here");
 }
 
 TEST_CASE("cut, flipped and random bytes never decode to another certificate with the same votes") {

@@ -78,10 +78,9 @@ inline swarm::Outcome next_outcome(const swarm::Chain& chain, const swarm::RunId
 
 // With the signatures of all `signers`, in the order that certificates demand.
 inline swarm::Certificate certify(swarm::Outcome outcome, const std::vector<const KeyPair*>& signers) {
-  const Digest digest = outcome.digest();
   swarm::Certificate certificate{std::move(outcome), {}};
   for (const KeyPair* key : signers) {
-    certificate.votes.push_back({key->peer_id(), swarm::sign_outcome(*key, digest)});
+    certificate.votes.push_back({key->peer_id(), swarm::sign_outcome(*key, certificate.outcome)});
   }
   std::ranges::sort(certificate.votes, {}, &swarm::Vote::signer);
   return certificate;

@@ -89,7 +89,9 @@ const std::map<std::string_view, Fault>& proofs() {
         {"wrong_aggregate", Fault::wrong_aggregate}, {"no_result", Fault::wrong_aggregate},
         {"wrong_sketch", Fault::wrong_sketch},       {"wrong_reveal", Fault::wrong_reveal},
         {"lazy_validation", Fault::wrong_sketch},    {"false_accusation", Fault::false_accusation},
-        {"wrong_holding", Fault::wrong_sketch},      {"hidden_part", Fault::wrong_contribution}};
+        {"wrong_holding", Fault::wrong_sketch},      {"hidden_part", Fault::wrong_contribution},
+        {"two_votes", Fault::equivocation},          {"hidden_aggregate", Fault::wrong_aggregate},
+        {"flee", Fault::wrong_contribution}};
     for (const auto& [name, what] : gradient_attack_names()) faults.emplace(name, Fault::wrong_contribution);
     faults.erase("one_computer");  // whose first name does its own work
     return faults;
@@ -103,7 +105,8 @@ TEST_CASE("what can be proven is banned for what it is, by all in the same round
   for (const auto& [attack, fault] : proofs()) {
     for (const char* rule : {"centered_clip", "coordinate_median"}) {
       // Only sums of clipped contributions are checked by sketches.
-      const bool sketched = attack == "wrong_aggregate" || attack == "wrong_sketch";
+      const bool sketched =
+          attack == "wrong_aggregate" || attack == "hidden_aggregate" || attack == "wrong_sketch";
       if (!picked.next() || (sketched && rule != std::string("centered_clip"))) continue;
       CAPTURE(attack);
       CAPTURE(rule);

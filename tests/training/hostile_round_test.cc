@@ -69,6 +69,16 @@ TEST_CASE("who signs two COMMITs and shows them to different members is banned o
   CHECK(is_ban(ending.of_liar.back().fault));  // and never came back
 }
 
+TEST_CASE("who signs two outcomes of one attempt is banned for it in the next round") {
+  SimSwarm names(options_of(1));
+  const Ending ending = run_with(two_votes({.manifest = names.manifest(),
+                                            .identity = names.member(liar).host->identity(),
+                                            .from_round = from_round}));
+  REQUIRE(ending.of_liar.size() == 1);
+  CHECK(ending.of_liar[0].fault == swarm::Fault::equivocation);
+  CHECK(ending.round == from_round + 1);
+}
+
 TEST_CASE(
     "who is silent in a phase, to everybody or to some, costs one slow round and its own seat at most") {
   for (const Phase phase : {Phase::commit, Phase::reduce, Phase::reveal, Phase::check}) {

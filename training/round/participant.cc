@@ -347,11 +347,15 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   // Whoever counts votes still gets this member's, or the certificate: the vote that made it may have been
   // lost on its way to some, and members enter the next round together. With the certificate on disk this
   // member can sign nothing else here any more.
-  const bool signed_it = ledger_->voted() == outcome;
+  const auto& own_vote = ledger_->voted();
+  const bool signed_it = own_vote == outcome;
+  const bool signed_other = own_vote && !signed_it && place_of_votes(*own_vote) == place_of_votes(outcome);
   const bool same = own != nullptr && own->outcome == outcome;
-  if (!signed_it && same) {
-    send_to_members(
-        swarm::VoteFrame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome.digest())}});
+  for (const swarm::Vote& given : certificate.votes) {
+    if (const auto lie = ballot_.contradiction({outcome, given})) broadcaster_->add_evidence(*lie);
+  }
+  if (!signed_it && !signed_other && same) {
+    send_to_members(swarm::VoteFrame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome)}});
   }
   for (const auto& member : chain().roster().members()) {
     // Who has not signed may not know; who was just admitted does not either.

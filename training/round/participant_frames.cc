@@ -29,7 +29,7 @@ Result<void> Participant::Impl::vote(swarm::Outcome outcome, StateStore::Entries
     TRY_VOID(ledger_->remember_vote(outcome, entries));
     states_.stored(entries);
   }
-  swarm::VoteFrame frame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome.digest())}};
+  swarm::VoteFrame frame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome)}};
   ballot_.add(frame);
   send_to_members(frame);
   look_for_certificate();
@@ -167,6 +167,7 @@ void Participant::Impl::receive_vote(const PeerId& from, const swarm::VoteFrame&
     send(from, hello());
     return;
   }
+  if (const auto lie = ballot_.contradiction(frame)) broadcaster_->add_evidence(*lie);
   if (!ballot_.add(frame))
     misbehaviour_.note(from, {ErrorCode::authentication, "a vote with a wrong signature"});
   look_for_certificate();
@@ -176,7 +177,9 @@ void Participant::Impl::receive_vote(const PeerId& from, const swarm::VoteFrame&
 void Participant::Impl::receive_certificate(const PeerId& from, Certificate certificate) {
   const std::pair position(certificate.outcome.round, certificate.outcome.attempt);
   const std::pair here(chain().next_round(), chain().next_attempt());
-  if (certificate.outcome.run != run_ || position < here || certificate_) return;
+  if (certificate.outcome.run != run_) return;
+  if (position < here && chain().roster().contains(from)) look_for_second_signatures(from, certificate);
+  if (position < here || certificate_) return;
   if (position > here || certificate.outcome.previous != chain().head()) {
     claim_ahead(from, chain().height() + 1);
   } else if (auto valid = certificate.verify(chain().roster()); !valid) {
@@ -187,6 +190,29 @@ void Participant::Impl::receive_certificate(const PeerId& from, Certificate cert
     certificate_time_ = scheduler_.now();
   }
   changed_.pulse();
+}
+
+// Of the attempt that ended last, another certificate than this member's own: whoever signed both is banned.
+// Which of them the others follow is nothing that this member could change any more.
+void Participant::Impl::look_for_second_signatures(const PeerId& from, const Certificate& other) {
+  const Digest digest = other.outcome.digest();
+  if (digest == chain().head()) return;
+  const auto stored = ledger_->read(chain().height() - 1, 1);
+  if (!stored || stored->empty()) return;
+  const auto own = Certificate::decode(stored->front());
+  const swarm::PhaseKey place = place_of_votes(other.outcome);
+  if (!own || place_of_votes(own->outcome) != place) return;  // an earlier one, late
+  for (const swarm::Vote& vote : other.votes) {
+    const auto signed_here = std::ranges::find(own->votes, vote.signer, &swarm::Vote::signer);
+    if (signed_here == own->votes.end()) continue;
+    const swarm::Equivocation lie{place,         vote.signer, chain().head(), digest, signed_here->signature,
+                                  vote.signature};
+    if (!lie.verify(run_)) {
+      misbehaviour_.note(from, {ErrorCode::authentication, "a certificate with a wrong signature"});
+      return;
+    }
+    broadcaster_->add_evidence(lie);
+  }
 }
 
 void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFrame& frame) {
@@ -255,7 +281,7 @@ Task<void> Participant::Impl::repeat_loop() {
     }
     if (!finished && seated() && voted_here()) {
       const swarm::Outcome& outcome = *ledger_->voted();
-      const swarm::VoteFrame frame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome.digest())}};
+      const swarm::VoteFrame frame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome)}};
       for (const auto& member : roster.members()) {
         if (member.id != self_ && host_.is_connected(member.id)) send(member.id, frame);
       }

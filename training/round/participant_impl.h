@@ -163,6 +163,7 @@ class Participant::Impl {
   void receive(const PeerId& from, const Bytes& header);
   void receive_vote(const PeerId& from, const swarm::VoteFrame& frame);
   void receive_certificate(const PeerId& from, Certificate certificate);
+  void look_for_second_signatures(const PeerId& from, const Certificate& other);
   void receive_hello(const PeerId& from, const swarm::HelloFrame& frame);
   void look_for_certificate();
   Result<void> vote(swarm::Outcome outcome, StateStore::Entries entries = {});

@@ -226,6 +226,7 @@ class Case {
       case Phase::reveal_answer:
       case Phase::evidence:
       case Phase::evidence_again:
+      case Phase::certify:
         break;
     }
     return refuse("nobody is banned for the form of an answer");

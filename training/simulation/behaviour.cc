@@ -26,6 +26,7 @@ struct NamedAttack {
 
 constexpr NamedAttack attacks[] = {
     {{"equivocate", "two COMMITs, each shown to one half of the members"}, equivocate},
+    {{"two_votes", "two votes in each attempt, for different outcomes"}, two_votes},
     {{"silent", "silence in one phase, to all or to half of the members, as the seed says"},
      [](const AttackSetup& setup) {
        constexpr Phase phases[] = {Phase::commit, Phase::reduce, Phase::reveal, Phase::check};

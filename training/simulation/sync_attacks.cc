@@ -49,9 +49,8 @@ TamperAnswer late_answers(Kind kind, net::Duration hold) {
 // It decodes, and that is all.
 Bytes invented_certificate(const swarm::RunId& run, const crypto::KeyPair& key) {
   auto outcome = swarm::plain_void(run, swarm::RoundNumber(invented_rounds), swarm::Attempt(0), Digest{});
-  const Digest digest = outcome.digest();
   swarm::Certificate certificate{std::move(outcome), {}};
-  certificate.votes.push_back({key.peer_id(), swarm::sign_outcome(key, digest)});
+  certificate.votes.push_back({key.peer_id(), swarm::sign_outcome(key, certificate.outcome)});
   return certificate.encode();
 }
 

@@ -115,6 +115,24 @@ Behaviour equivocate(const AttackSetup& setup) {
           }};
 }
 
+Behaviour two_votes(const AttackSetup& setup) {
+  const auto key = std::make_shared<crypto::KeyPair>(setup.identity.clone());
+  return {.name = "two_votes",
+          .tamper = [key, from = setup.from_round](const PeerId&, const std::string& protocol,
+                                                   TamperedFrame frame) {
+            std::vector<TamperedFrame> frames = only(std::move(frame));
+            if (!protocol.starts_with("/testudo/round/")) return frames;
+            const auto control = swarm::decode_control(frames.front().header);
+            const auto* vote = control ? std::get_if<swarm::VoteFrame>(&*control) : nullptr;
+            if (vote == nullptr || vote->outcome.round.value() < from) return frames;
+            swarm::VoteFrame other = *vote;
+            other.outcome.loss = invented_loss;
+            other.vote.signature = swarm::sign_outcome(*key, other.outcome);
+            frames.push_back({swarm::encode_control(other), {}, {}});
+            return frames;
+          }};
+}
+
 Behaviour silent_in(Phase phase, bool everybody, std::uint64_t from_round) {
   return {.name = "silent",
           .tamper = [=](const PeerId& to, const std::string& protocol, TamperedFrame frame) {

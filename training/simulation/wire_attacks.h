@@ -11,6 +11,8 @@ bool in_other_half(const crypto::PeerId& peer);
 
 // Two COMMITs, each shown to one half of the members.
 Behaviour equivocate(const AttackSetup& setup);
+// Two votes in an attempt, for the outcome of all and for another one.
+Behaviour two_votes(const AttackSetup& setup);
 // Nothing of this phase, to everybody or to one half.
 Behaviour silent_in(swarm::Phase phase, bool everybody, std::uint64_t from_round);
 // In every fifth round a wrong contribution, and in the next one nothing from CHECK on, where its validator
