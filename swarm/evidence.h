@@ -74,6 +74,11 @@ struct AppliedRound {
   Digest beacon{};                       // that its batches were named by
   Digest coins{};                        // that were revealed in it
   std::shared_ptr<const Roster> roster;  // that it began with
+  Digest state_root{};                   // that it began with; zero before the first round
+  // Of its outcome:
+  std::vector<PeerId> present;
+  std::vector<Removal> removed;
+  std::vector<Digest> results;
 };
 
 // What the chain says about where an outcome stands: all that evidence is checked against.

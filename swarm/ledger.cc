@@ -117,7 +117,15 @@ Result<void> Chain::append(const Certificate& certificate) {
 
   if (outcome.kind == OutcomeKind::apply) {
     if (applied_.size() == 2) applied_.erase(applied_.begin());
-    applied_.push_back({outcome.round, outcome.attempt, beacon_, outcome.coins, roster_});
+    applied_.push_back({.round = outcome.round,
+                        .attempt = outcome.attempt,
+                        .beacon = beacon_,
+                        .coins = outcome.coins,
+                        .roster = roster_,
+                        .state_root = state_root_,
+                        .present = outcome.present,
+                        .removed = outcome.removed,
+                        .results = outcome.results});
   }
   roster_ = std::make_shared<const Roster>(roster_->after(outcome, hostile_share_));
   head_ = outcome.digest();

@@ -132,6 +132,7 @@ bool is_known(StrikeReason reason) {
     case StrikeReason::late:
     case StrikeReason::unconfirmed:
     case StrikeReason::undecided_dispute:
+    case StrikeReason::unserved_audit:
       return true;
   }
   return false;
@@ -155,6 +156,8 @@ std::string_view name(StrikeReason reason) {
       return "unconfirmed";
     case StrikeReason::undecided_dispute:
       return "undecided dispute";
+    case StrikeReason::unserved_audit:
+      return "unserved audit";
   }
   return "unknown reason";
 }

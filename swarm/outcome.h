@@ -55,6 +55,7 @@ enum class StrikeReason : std::uint8_t {
   late = 18,                // `other`'s message did not reach `peer` in time
   unconfirmed = 19,         // `other` held all messages in time, and did not tell `peer` so
   undecided_dispute = 20,   // `peer` disputed `other`'s contribution, and measuring did not decide
+  unserved_audit = 21,      // `peer` said that `other` kept from it what it was to audit
 };
 constexpr bool is_between_two(StrikeReason reason) { return static_cast<std::uint8_t>(reason) >= 16; }
 bool is_known(StrikeReason reason);

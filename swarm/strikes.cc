@@ -29,6 +29,7 @@ std::string_view advice(StrikeReason reason) {
       return "this program did not do its part; is it the released one, and has it memory enough?";
     case StrikeReason::answered_challenge:
     case StrikeReason::given_up:
+    case StrikeReason::unserved_audit:
       return "one of both lies, or a line loses or delays parts; if it is yours, give it more room";
     case StrikeReason::late:
     case StrikeReason::unconfirmed:

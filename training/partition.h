@@ -28,6 +28,7 @@
 
 #include "crypto/base/bytes.h"
 #include "crypto/base/result.h"
+#include "crypto/base/strong.h"
 
 namespace testudo::training {
 
@@ -39,6 +40,8 @@ struct ReducerCapacity {
   std::uint64_t bandwidth = 0;  // bytes a second, measured by others; any unit, only ratios and the 1 matter
   bool client_mode = false;
 };
+
+using PartIndex = Strong<struct PartIndexTag, std::uint32_t>;
 
 struct PartRange {
   std::size_t begin = 0;

@@ -28,7 +28,15 @@ struct World {
     context.roster = std::make_shared<const Roster>(manifest.founders);
     context.state_root = Digest{4};
     for (const std::uint64_t round : {1U, 2U}) {
-      context.earlier.push_back({RoundNumber(round), Attempt(0), Digest{5}, Digest{6}, context.roster});
+      context.earlier.push_back({.round = RoundNumber(round),
+                                 .attempt = Attempt(0),
+                                 .beacon = Digest{5},
+                                 .coins = Digest{6},
+                                 .roster = context.roster,
+                                 .state_root = Digest{4},
+                                 .present = context.outcome.present,
+                                 .removed = {},
+                                 .results = context.outcome.results});
     }
   }
   PhaseMessage say(Phase phase, std::uint64_t round, Bytes payload, std::size_t who) const {
@@ -99,8 +107,23 @@ std::vector<Bytes> seeds() {
       here.about(Fault::false_accusation,
                  {here.say(Phase::check, 2, vouching.encode(), 1), here.say(Phase::commit, 1, commit, 0),
                   here.say(Phase::measure, 3, measured.encode(), 2)});
-  return {equivocation.encode(),    malformed.encode(),    wrong_reveal.encode(),
-          wrong_aggregate.encode(), wrong_sketch.encode(), accusation.encode()};
+
+  std::vector<PhaseMessage> of_audit = {
+      here.say(Phase::reduce, 1, ReducePayload{{{PartIndex(1), Digest{2}}}}.encode(), 0)};
+  for (std::size_t who = 0; who < 3; ++who) of_audit.push_back(here.say(Phase::commit, 1, commit, who));
+  Evidence audited = here.about(Fault::wrong_aggregate, of_audit);
+  CheckPayload claim;
+  claim.audit = AuditStatement{};
+  of_audit[0] = here.say(Phase::check, 2, claim.encode(), 1);
+  Evidence false_audit = here.about(Fault::false_accusation, of_audit);
+  for (Evidence* const one : {&audited, &false_audit}) {
+    one->part = wrong_aggregate.part;
+    one->contributors = wrong_aggregate.contributors;
+    one->shown = wrong_aggregate.shown;
+    one->state = wrong_aggregate.state;
+  }
+  return {equivocation.encode(), malformed.encode(),  wrong_reveal.encode(), wrong_aggregate.encode(),
+          wrong_sketch.encode(), accusation.encode(), audited.encode(),      false_audit.encode()};
 }
 
 // Evidence that is true: the seeds that need nothing but messages do prove what they say.

@@ -55,6 +55,9 @@ std::vector<Bytes> seeds() {
   const std::vector<PartOf> missing{{PartIndex(2), key(1).peer_id()}};
   const AnswerPayload answer{
       {{PartOf{PartIndex(0), key(1).peer_id()}, Bytes(20, 1)}, {PartOf{PartIndex(7), key(2).peer_id()}, {}}}};
+  CheckPayload audit;
+  audit.audit = AuditStatement{{key(1).peer_id()}};
+  audit.audits = {{key(1).peer_id(), PartIndex(2)}};
   const ReducePayload reduce{{{PartIndex(0), Digest{5}}, {PartIndex(1), std::nullopt}}, missing};
   return {commit.encode(),
           CommitPayload{}.encode(),
@@ -62,6 +65,7 @@ std::vector<Bytes> seeds() {
           reduce.encode(),
           RevealPayload{{Digest{1}, Digest{2}}, missing}.encode(),
           CheckPayload{{{2.5, {1, -2}}, {}}}.encode(),
+          audit.encode(),
           encoded_state(4, sizes, 1.5F),
           encoded_state(0, {.parameters = 9, .optimizer = 9}, 0)};
 }

@@ -41,14 +41,15 @@ SwarmOptions swarm_of(std::size_t members, std::size_t hostile, std::uint64_t ev
 }
 
 // Rounds from the first attacked one to the one that bans, both counted; of each attacker.
-std::vector<std::uint64_t> rounds_to_ban(const SwarmOptions& options) {
+std::vector<std::uint64_t> rounds_to_ban(const SwarmOptions& options,
+                                         swarm::Fault fault = swarm::Fault::wrong_contribution) {
   SimSwarm swarm(options);
   swarm.start_all();
   const auto& witness = swarm.member(0);
   REQUIRE(run_until(swarm, [&] { return witness.removals.size() == options.hostile; }, 100h));
   std::vector<std::uint64_t> rounds;
   for (std::size_t k = 0; k < options.hostile; ++k) {
-    CHECK(witness.removals[k].fault == swarm::Fault::wrong_contribution);
+    CHECK(witness.removals[k].fault == fault);
     rounds.push_back(witness.removal_rounds[k] + 1 - options.attack_from);
   }
   return rounds;
@@ -86,6 +87,28 @@ TEST_CASE("a lone attacker is banned after as many rounds on average as the draw
     CAPTURE(error);
     CHECK(std::abs(sample.mean() - expected) < 3 * error);
   }
+}
+
+// Of a lone reducer that shifts its part in every round: the part is drawn with the chance m / n, and its
+// auditor is another member; the ban comes a round after that.
+TEST_CASE("a lone reducer that shifts its results is banned after as many rounds as the draws let expect") {
+  const double found = 0.25 * 0.75;
+  Sample sample;
+  for (std::uint64_t seed = 1; seed <= seeds(50); ++seed) {
+    CAPTURE(seed);
+    SwarmOptions options = swarm_of(4, 1, 1, seed);
+    options.attacks = {"quiet_aggregate"};
+    options.rule = "mean";  // whose results no sketch checks
+    for (const std::uint64_t rounds : rounds_to_ban(options, swarm::Fault::wrong_aggregate)) {
+      sample.add(static_cast<double>(rounds));
+    }
+  }
+  const double expected = 1 / found + 2;
+  const double error = std::sqrt(1 - found) / found / std::sqrt(sample.count);
+  CAPTURE(expected);
+  CAPTURE(sample.mean());
+  CAPTURE(error);
+  CHECK(std::abs(sample.mean() - expected) < 3 * error);
 }
 
 // The draws alone, of a run in which nobody does anything else: who is drawn, whom an honest validator finds.

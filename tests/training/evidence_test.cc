@@ -216,6 +216,39 @@ TEST_CASE("the ban of who had given up its seat stands in every ledger, with its
   }
 }
 
+TEST_CASE("what an audit finds two rounds later is proven by the bytes of the round that it is about") {
+  for (const char* rule : {"centered_clip", "mean", "krum", "bucketing:2+nnm+trimmed_mean"}) {
+    CAPTURE(rule);
+    SwarmOptions options = validated_swarm(11);
+    options.rule = rule;
+    check_ban(wrong_aggregate(CodecKind::int8, 0.01, from_round), Fault::wrong_aggregate, Proof::proven,
+              options);
+  }
+  const auto swarm =
+      check_ban(false_audit(from_round), Fault::false_accusation, Proof::proven, validated_swarm(12));
+  const Ban ban = first_ban(swarm->member(0).storage, swarm->manifest());
+  const auto refused = [&](const char* what, const std::function<void(Ban&)>& change) {
+    Ban changed = ban;
+    change(changed);
+    CHECK_MESSAGE(!changed.judge(), what);
+  };
+  refused("another fault", [](Ban& b) { b.evidence.fault = b.removal.fault = Fault::wrong_contribution; });
+  refused("no contributors", [](Ban& b) { b.evidence.contributors.clear(); });
+  refused("a contributor less", [](Ban& b) { b.evidence.contributors.pop_back(); });
+  refused("a contribution less", [](Ban& b) { b.evidence.shown.pop_back(); });
+  refused("a COMMIT less", [](Ban& b) { b.evidence.messages.pop_back(); });
+  refused("another part", [](Ban& b) { b.evidence.part ^= 1; });
+  refused("another draw", [](Ban& b) { b.context.earlier[1].beacon[0] ^= 1; });
+  refused("an earlier round less", [](Ban& b) { b.context.earlier.erase(b.context.earlier.begin()); });
+  refused("it was right", [](Ban& b) { b.context.earlier[0].results[b.evidence.part][0] ^= 1; });
+  Ban shortened = ban;
+  shortened.evidence.shortened = true;
+  shortened.evidence.shorten();
+  const auto finding = shortened.judge();
+  REQUIRE(finding.has_value());
+  CHECK_FALSE(finding->proven);
+}
+
 TEST_CASE("a member that was not there when somebody was banned gets the evidence from others") {
   SimSwarm swarm(small_swarm());
   constexpr std::size_t late = 3;

@@ -3,7 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 
+#include "crypto/hash.h"
 #include "crypto/rng.h"
 #include "training/round/rules.h"
 
@@ -143,6 +146,18 @@ TEST_CASE("who applies is admitted when more than half list it alike, up to the 
   CHECK(admissions(roster, commits, 10, 64, Digest{}).empty());
 }
 
+TEST_CASE("which disputes come first follows from the coins, and every member's are first as often") {
+  const auto ids = make_ids(5);
+  std::map<PeerId, std::size_t> first;
+  constexpr std::size_t draws = 2000;
+  for (std::uint64_t k = 0; k < draws; ++k) {
+    const Digest coins = crypto::Hasher("some coins").integer(k).finish();
+    ++first[std::ranges::min(ids, {}, [&](const PeerId& id) { return dispute_lot(coins, id); })];
+  }
+  // Binomial: one in five; five σ.
+  for (const PeerId& id : ids) CHECK(std::abs(static_cast<double>(first[id]) - draws / 5.0) < 5 * 18);
+}
+
 TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   crypto::SeededRng rng(3);
   const auto ids = make_ids(2);
@@ -218,6 +233,18 @@ TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   const auto check_again = CheckPayload::decode(check.encode());
   REQUIRE(check_again.has_value());
   CHECK(check_again->parts == check.parts);
+  CheckPayload audit;
+  audit.audit = AuditStatement{{std::min(ids[0], ids[1]), std::max(ids[0], ids[1])}};
+  audit.audits = {{std::min(ids[0], ids[1]), PartIndex(7)}, {std::max(ids[0], ids[1]), PartIndex(2)}};
+  const auto audit_again = CheckPayload::decode(audit.encode());
+  REQUIRE(audit_again.has_value());
+  CHECK(audit_again->audit == audit.audit);
+  CHECK(audit_again->audits == audit.audits);
+  std::ranges::reverse(audit.audits);
+  CHECK_FALSE(CheckPayload::decode(audit.encode()).has_value());
+  audit.audits.clear();
+  std::ranges::reverse(audit.audit->unserved_by);
+  CHECK_FALSE(CheckPayload::decode(audit.encode()).has_value());
   CheckPayload odd_norm = check;
   odd_norm.parts[1].norm = -1;
   CHECK_FALSE(CheckPayload::decode(odd_norm.encode()).has_value());

@@ -178,8 +178,10 @@ TEST_CASE("lateness tells nothing where deadlines leave honest members no time t
   CHECK(tells_lateness(manifest));
   manifest.exchange_deadline_ms = 4 * manifest.delta_ms;
   CHECK(tells_lateness(manifest));
+  CHECK(early_margin(manifest) == 4 * manifest.delta());
   manifest.exchange_deadline_ms -= 1;
   CHECK_FALSE(tells_lateness(manifest));
+  CHECK(early_margin(manifest) == 2 * manifest.delta());
 }
 
 }  // namespace

@@ -56,6 +56,15 @@ std::vector<Validation> draw_validations(std::span<const PeerId> members, std::s
   return drawn;
 }
 
+std::vector<Audit> draw_audits(std::span<const Validation> validators, std::size_t parts, const Digest& lot) {
+  const std::vector<std::uint32_t> order = permuted_order(lot, parts);
+  std::vector<Audit> drawn;
+  for (std::size_t k = 0; k < validators.size() && parts > 0; ++k) {
+    drawn.push_back({validators[k].validator, PartIndex(order[k % parts])});
+  }
+  return drawn;
+}
+
 bool is_disputed(const Statement& statement, std::span<const std::optional<Sketch>> shown, double tolerance) {
   const ScopedFloatEnvironment environment;
   if (statement.sketches.size() != shown.size()) return true;

@@ -6,6 +6,9 @@
 // encoding has the committed hashes, with a sketch of every part under the coins of that round. In COMMIT of
 // round t + 2, which comes later, the reducers of round t say the sketches of the committed parts that they
 // hold. Now everybody can compare; what does not fit is disputed in round t + 2.
+//
+// Audit: the same validator reduces one part of round t again, from the committed contributions, and says in
+// CHECK of round t + 1 when that gives another result (docs/protocol.md, "A wrong aggregate of any rule").
 #pragma once
 
 #include <compare>
@@ -16,6 +19,7 @@
 
 #include "swarm/roster.h"
 #include "training/checks/sketch.h"
+#include "training/partition.h"
 
 namespace testudo::training {
 
@@ -41,6 +45,27 @@ std::size_t validator_count(std::size_t members, std::size_t hostile_count, std:
 std::vector<Validation> draw_validations(std::span<const swarm::PeerId> members,
                                          std::span<const swarm::PeerId> candidates, std::size_t count,
                                          const Digest& lot);
+
+// A reducer's result that a validator also reduces again: `part` is one of the round before.
+struct Audit {
+  swarm::PeerId auditor;
+  PartIndex part;
+  auto operator<=>(const Audit&) const = default;
+};
+
+// The parts that validators audit, one each, of so many; no two the same one while there are as many parts.
+// `lot`: another one than the validators were drawn by, so that who is drawn says nothing about the part.
+std::vector<Audit> draw_audits(std::span<const Validation> validators, std::size_t parts, const Digest& lot);
+
+// What an auditor says of its part; nothing where the result is right, or where it could not tell in time.
+struct AuditStatement {
+  // Whoever kept from it what it was to get, ascending. Nobody: it has all contributions, and they give
+  // another result.
+  std::vector<swarm::PeerId> unserved_by;
+
+  bool is_wrong() const { return unserved_by.empty(); }
+  bool operator==(const AuditStatement&) const = default;
+};
 
 // What a validator said about a contribution.
 struct Statement {

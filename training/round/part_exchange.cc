@@ -27,7 +27,7 @@ PartExchange::PartExchange(net::Host& host, std::size_t whole, std::size_t max_p
       arrived_(host.scheduler()),
       links_(
           host, "/testudo/part/1.0.0",
-          // A round sends a peer at most every part twice: own contribution, and a result.
+          // A round sends a peer at most every part three times: own contribution, result, and audited.
           {.header_bytes = max_header_bytes, .blob_bytes = whole, .queued_frames = 4 * max_parts},
           [is_member = std::move(is_member)](const swarm::PeerId& from) {
             return is_member(from) ? max_header_bytes : 0;
@@ -83,8 +83,9 @@ void PartExchange::receive(const swarm::PeerId& from, Bytes header, Buffer blob)
     return;
   }
   const PartKey key = *announced;
-  if ((key.kind != PartKind::contribution && key.kind != PartKind::result) ||
-      key.part.value() >= max_parts_) {
+  const bool known =
+      key.kind == PartKind::contribution || key.kind == PartKind::result || key.kind == PartKind::audited;
+  if (!known || key.part.value() >= max_parts_) {
     misbehaviour_.note(from, {ErrorCode::protocol, "no such part: " + std::to_string(key.part.value())});
     return;
   }

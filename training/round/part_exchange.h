@@ -11,21 +11,21 @@
 #include "net/async/event.h"
 #include "swarm/links.h"
 #include "swarm/types.h"
+#include "training/partition.h"
 
 namespace testudo::training {
-
-using PartIndex = Strong<struct PartIndexTag, std::uint32_t>;
 
 enum class PartKind : std::uint8_t {
   contribution = 1,  // member to reducer
   result = 2,        // reducer to member
+  audited = 3,       // of the last round, to the auditor of its result
 };
 
 struct PartKey {
   swarm::RoundNumber round;
   swarm::Attempt attempt;
   PartKind kind = PartKind::contribution;
-  PartIndex part;
+  PartIndex part;  // audited: whose, by its place among the contributors
   auto operator<=>(const PartKey&) const = default;
 };
 
@@ -60,7 +60,7 @@ class PartExchange {
   std::map<std::pair<PartKey, swarm::PeerId>, Blob> parts_;
   std::map<swarm::PeerId, std::size_t> held_;  // bytes in parts_, a sender
   // A sender has contributions and results of this attempt and the next: four times all values, and what
-  // headers and scales of small parts add.
+  // headers and scales of small parts add. Nobody sends one peer all of both, so that audited parts fit, too.
   std::size_t held_limit_;
   net::Event arrived_;
   net::Misbehaviour misbehaviour_{"/testudo/part/1.0.0"};

@@ -58,7 +58,8 @@ struct WireAnswer {
 struct WireAnswers {
   std::vector<WireAnswer> parts;
   std::vector<WireAnswer> earlier;
-  MSGPACK_DEFINE_ARRAY(parts, earlier)
+  std::vector<WireAnswer> audited;
+  MSGPACK_DEFINE_ARRAY(parts, earlier, audited)
 };
 
 struct WireReduced {
@@ -99,11 +100,24 @@ struct WireValidation {
   MSGPACK_DEFINE_ARRAY(validator, target)
 };
 
+struct WireAuditStatement {
+  std::vector<swarm::PeerId> unserved_by;
+  MSGPACK_DEFINE_ARRAY(unserved_by)
+};
+
+struct WireAudit {
+  swarm::PeerId auditor;
+  std::uint32_t part = 0;
+  MSGPACK_DEFINE_ARRAY(auditor, part)
+};
+
 struct WireCheck {
   std::vector<WireDeviation> parts;
   std::vector<WireStatement> recomputed;  // one, or none
   std::vector<WireValidation> disputes;
-  MSGPACK_DEFINE_ARRAY(parts, recomputed, disputes)
+  std::vector<WireAuditStatement> audit;  // one, or none
+  std::vector<WireAudit> audits;
+  MSGPACK_DEFINE_ARRAY(parts, recomputed, disputes, audit, audits)
 };
 
 struct WireMeasure {
@@ -240,13 +254,14 @@ Bytes AnswerPayload::encode() const {
     for (const auto& [entry, bytes] : list) out.push_back({entry.part.value(), entry.member, bytes});
     return out;
   };
-  return net::pack(WireAnswers{written(parts), written(earlier)});
+  return net::pack(WireAnswers{written(parts), written(earlier), written(audited)});
 }
 
 Result<AnswerPayload> AnswerPayload::decode(ByteView bytes) {
   TRY(auto wire, unpack_payload<WireAnswers>(bytes));
   TRY_VOID(at_most(wire.parts, part_limit, "answers"));
   TRY_VOID(at_most(wire.earlier, part_limit, "earlier answers"));
+  TRY_VOID(at_most(wire.audited, part_limit, "answers about audited parts"));
   const auto read = [](std::vector<WireAnswer> list) {
     Parts out;
     for (WireAnswer& entry : list) {
@@ -257,6 +272,7 @@ Result<AnswerPayload> AnswerPayload::decode(ByteView bytes) {
   AnswerPayload payload;
   payload.parts = read(std::move(wire.parts));
   payload.earlier = read(std::move(wire.earlier));
+  payload.audited = read(std::move(wire.audited));
   return payload;
 }
 
@@ -308,6 +324,8 @@ Bytes CheckPayload::encode() const {
     wire.recomputed.push_back(std::move(statement));
   }
   for (const Validation& dispute : disputes) wire.disputes.push_back({dispute.validator, dispute.target});
+  if (audit) wire.audit.push_back({audit->unserved_by});
+  for (const Audit& dispute : audits) wire.audits.push_back({dispute.auditor, dispute.part.value()});
   return net::pack(wire);
 }
 
@@ -316,6 +334,8 @@ Result<CheckPayload> CheckPayload::decode(ByteView bytes) {
   TRY_VOID(at_most(wire.parts, part_limit, "deviations"));
   TRY_VOID(at_most(wire.recomputed, 1, "statements"));
   TRY_VOID(at_most(wire.disputes, dispute_limit, "disputes"));
+  TRY_VOID(at_most(wire.audit, 1, "statements about an audited part"));
+  TRY_VOID(at_most(wire.audits, dispute_limit, "disputed audits"));
   CheckPayload payload;
   for (const WireDeviation& entry : wire.parts) {
     if (!is_length(entry.norm)) return fail(ErrorCode::protocol, "a norm is no length");
@@ -334,6 +354,17 @@ Result<CheckPayload> CheckPayload::decode(ByteView bytes) {
   for (const auto& entry : wire.disputes) payload.disputes.push_back({entry.validator, entry.target});
   if (std::ranges::adjacent_find(payload.disputes, std::ranges::greater_equal{}) != payload.disputes.end()) {
     return fail(ErrorCode::protocol, "disputes are not ascending");
+  }
+  if (!wire.audit.empty()) {
+    payload.audit = AuditStatement{std::move(wire.audit.front().unserved_by)};
+    const auto& named = payload.audit->unserved_by;
+    TRY_VOID(at_most(named, part_limit, "members that kept something from an auditor"));
+    if (std::ranges::adjacent_find(named, std::ranges::greater_equal{}) != named.end())
+      return fail(ErrorCode::protocol, "members that kept something from an auditor are not ascending");
+  }
+  for (const auto& entry : wire.audits) payload.audits.push_back({entry.auditor, PartIndex(entry.part)});
+  if (std::ranges::adjacent_find(payload.audits, std::ranges::greater_equal{}) != payload.audits.end()) {
+    return fail(ErrorCode::protocol, "disputed audits are not ascending");
   }
   return payload;
 }

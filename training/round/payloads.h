@@ -64,16 +64,19 @@ struct PartOf {
 };
 
 // The bytes that the sender was asked for: (SERVE) the contributions of `member` to parts, or (REVEAL answer)
-// the results of `member` as a reducer. EVIDENCE: also disputed contributions of the round before the last.
+// the results of `member` as a reducer. EVIDENCE: also disputed contributions of the round before the last,
+// and contributions to parts of that round whose results are disputed.
 struct AnswerPayload {
   using Parts = std::vector<std::pair<PartOf, Bytes>>;
   Parts parts;
   Parts earlier;
+  Parts audited;
 
   Bytes encode() const;
   static Result<AnswerPayload> decode(ByteView bytes);
   const Bytes* find(const PartOf& entry) const { return find_in(parts, entry); }
   const Bytes* find_earlier(const PartOf& entry) const { return find_in(earlier, entry); }
+  const Bytes* find_audited(const PartOf& entry) const { return find_in(audited, entry); }
 
  private:
   static const Bytes* find_in(const Parts& parts, const PartOf& entry);
@@ -108,6 +111,8 @@ struct CheckPayload {
   std::vector<Deviation> parts;
   std::optional<Statement> recomputed;  // of a validator, about its target's contribution to the last round
   std::vector<Validation> disputes;     // of the last round's statements, ascending
+  std::optional<AuditStatement> audit;  // of a validator, about the part of the last round that it audits
+  std::vector<Audit> audits;            // disputes of what the last round's auditors said, ascending
 
   Bytes encode() const;
   static Result<CheckPayload> decode(ByteView bytes);

@@ -88,10 +88,12 @@ Task<Result<Round::Result>> Round::run() {
 
   next_ = std::make_shared<NextState>(setup_.rules, setup_.state, setup_.spare);
   draw_validators();
+  send_audited(false);
   auto prepared = co_await compute();
   if (!prepared) co_return fail(std::move(prepared).error());
   co_await agree_on_contributions(*prepared);
   if (lost_) co_return fail(lost_touch());
+  send_audited(true);
   Result result;
   result.contributors = static_cast<std::size_t>(
       std::ranges::count_if(alive_, [this](const PeerId& id) { return !commits_.at(id).parts.empty(); }));

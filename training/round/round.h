@@ -1,9 +1,9 @@
 // Round: one attempt of one round on one member, from COMPUTE to the outcome that it would sign. It reads
 // from top to bottom like docs/protocol.md, section "One round" (round.cc: the course, COMMIT;
 // round_parts.cc: SCATTER to GATHER, STEP; round_checks.cc: REVEAL, CHECK, disputed parts;
-// round_validation.cc: recomputed contributions; round_evidence.cc: what bans are kept with); decisions on
-// agreed sets are the pure functions of round_rules.h, strike_rules.h and checks/. Loop thread; model, coding
-// and aggregation on the CPU pool.
+// round_validation.cc: recomputed contributions; round_audit.cc: results that are reduced again;
+// round_evidence.cc: what bans are kept with); decisions on agreed sets are the pure functions of
+// round_rules.h, strike_rules.h and checks/. Loop thread; model, coding and aggregation on the CPU pool.
 //
 // What must hold: two honest members that end an attempt make the same outcome, byte for byte, because
 // everything in it follows from agreed sets and committed bytes. A member that cannot end it (it lacks bytes
@@ -105,6 +105,14 @@ class Round {
     float loss = 0;
     std::vector<EncodedPart> parts;
   };
+  struct OwnAudit {  // of this member, as an auditor
+    Audit audit;
+    std::vector<Blob> arrived;  // of each contributor, what was given to the pool last
+    std::vector<Blob> good;     // and has the agreed hash
+    std::size_t running = 0;    // jobs on the pool
+    bool closed = false;        // what comes now does not count
+    std::optional<bool> right;  // the result; nothing: not reduced again yet
+  };
   struct Batch {  // whose contribution, from what
     PeerId member;
     swarm::RoundNumber round;
@@ -167,6 +175,7 @@ class Round {
   Digest sketch_seed_of(std::size_t part) const;
   void read_checks(const swarm::AgreedBroadcast::MessageSet& set);
   const Deviation* report_on(std::size_t part, const PeerId& member) const;
+  void note_findings(const CheckPayload& payload, const swarm::PhaseMessage& message);
   // Recomputed contributions (round_validation.cc).
   void draw_validators();
   net::Task<bool> recompute();
@@ -174,7 +183,9 @@ class Round {
   static bool is_same(const Encoded& computed, const RoundRecord::Commitment& committed);
   net::Task<std::optional<Statement>> own_statement();
   std::vector<Validation> find_disputes() const;
-  void adopt_disputes(const std::map<PeerId, std::vector<Validation>>& listed);
+  template <typename Dispute>
+  std::vector<Dispute> adopted(const std::map<PeerId, std::vector<Dispute>>& listed) const;
+  void adopt_disputes(const std::map<PeerId, CheckPayload>& checks);
   bool has_records_of_disputes() const;
   AnswerPayload::Parts earlier_parts(bool as_reducer) const;
   net::Task<void> read_earlier(const swarm::AgreedBroadcast::MessageSet& answers, bool as_reducer);
@@ -183,9 +194,27 @@ class Round {
   net::Task<bool> judge_claims(const Validation& dispute);
   std::optional<Sketch> own_word(const PeerId& target, std::size_t part) const;
   net::Task<std::optional<double>> measure(PeerId target);
+  // Results that are reduced again (round_audit.cc).
+  PeerId sender_to_audit(const Audit& audit, const PeerId& contributor, bool committed) const;
+  void send_audited(bool committed);
+  void begin_audit(const Audit& audit);
+  net::Task<void> collect_audited();
+  void check_arrived_audited();
+  net::Task<void> check_audited(std::size_t contributor, Blob bytes);
+  void close_audit();
+  net::Task<void> audit_done();
+  ReduceJob audit_job(const RoundRecord& of, std::size_t part, std::vector<Blob> contributions) const;
+  std::optional<AuditStatement> own_audit_statement() const;
+  Blob audited_reducers_own() const;
+  std::optional<RoundRecord::AuditSaid> read_audit(const PeerId& auditor,
+                                                   const AuditStatement& statement) const;
+  std::vector<Audit> find_disputed_audits() const;
+  std::vector<PartOf> unshown_of_audits() const;
+  AnswerPayload::Parts audited_parts(bool as_reducer) const;
+  net::Task<void> read_audited(const swarm::AgreedBroadcast::MessageSet& answers, bool as_reducer);
+  net::Task<testudo::Result<void>> judge_audits();
   net::Task<bool> is_suspicious(std::size_t part);
   net::Task<void> show_evidence(const Prepared& prepared);
-  std::set<PartOf> beyond_one_answer(const std::vector<PartOf>& wanted) const;
   net::Task<void> judge(std::size_t part);
   net::Task<void> judge_reports(std::size_t part);
   net::Task<void> judge_by_shown(std::size_t part);
@@ -199,8 +228,17 @@ class Round {
   swarm::Evidence evidence_of(swarm::Fault fault, const swarm::PhaseMessage& message) const;
   swarm::Evidence evidence_of(const swarm::Equivocation& equivocation) const;
   swarm::Evidence wrong_sketch_evidence(std::size_t part, const PeerId& reporter) const;
-  net::Task<swarm::Evidence> wrong_aggregate_evidence(std::size_t part) const;
   swarm::Evidence aggregate_by_shown_evidence(std::size_t part) const;
+  struct Rerun {  // of one part, of this round or an earlier one
+    std::uint32_t part = 0;
+    PartRange range;
+    const std::vector<PeerId>& contributors;
+    const std::map<PeerId, RoundRecord::Message>& commits;
+    const std::map<PartOf, Blob>& contributions;
+    std::shared_ptr<const TrainingState> state;
+  };
+  net::Task<swarm::Evidence> rerun_evidence(swarm::Fault fault, RoundRecord::Message message,
+                                            Rerun rerun) const;
   swarm::Evidence recomputed_evidence(swarm::Fault fault, const Validation& dispute,
                                       const swarm::AgreedBroadcast::MessageSet& measures) const;
   bool founders_suffice() const;
@@ -234,13 +272,18 @@ class Round {
   std::map<PeerId, std::vector<Deviation>> reports_;   // of contributors, in CHECK
   std::vector<std::size_t> disputed_;                  // parts, ascending
   swarm::AgreedBroadcast::MessageSet check_messages_;  // where parts are disputed
-  std::map<PeerId, std::shared_ptr<const swarm::PhaseMessage>> commit_messages_;
+  std::map<PeerId, RoundRecord::Message> commit_messages_;
   std::vector<Validation> validations_;          // drawn for this round
   std::optional<Encoded> recomputed_;            // by this member, as a validator
   std::map<PeerId, RoundRecord::Claim> claims_;  // in this round's CHECK
   std::vector<Validation> disputes_;             // contributions of the round before the last, ascending
+  std::vector<Audit> audits_;                    // drawn for this round; none: it is not known what of
+  std::optional<OwnAudit> own_audit_;
+  std::map<PeerId, RoundRecord::AuditSaid> audits_said_;  // in this round's CHECK
+  std::vector<Audit> disputed_audits_;  // of results of the round before the last, ascending
   std::shared_ptr<const RoundRecord> record_;
-  std::map<PartOf, Blob> earlier_;  // their parts, as they were shown
+  std::map<PartOf, Blob> earlier_;  // of disputed contributions, as they were shown
+  std::map<PartOf, Blob> audited_;  // of disputed results, as they were shown
   float deviation_ = 0;             // of this round
   // What was given to the pool last, by whom or for which part; bytes that prove wrong are not checked again.
   std::map<PartOf, Blob> checked_contributions_;

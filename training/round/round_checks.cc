@@ -39,6 +39,7 @@ Task<Result<bool>> Round::reveal() {
   const std::vector<PeerId> expected = alive_;
   const auto set = co_await agree(Phase::reveal, 2 * setup_.rules->manifest.exchange_deadline(),
                                   RevealPayload{setup_.opening, missing_results()}.encode());
+  close_audit();
   bool complete = true;
   std::map<std::size_t, std::set<PeerId>> challenged;  // results, by whom
   crypto::Hasher hasher("testudo/coins/1");
@@ -102,6 +103,9 @@ Task<Result<void>> Round::check(const Prepared& prepared) {
     mine.parts = co_await net::when_all(scheduler_, std::move(jobs));
     mine.recomputed = co_await own_statement();
     mine.disputes = find_disputes();
+    co_await audit_done();
+    mine.audit = own_audit_statement();
+    mine.audits = find_disputed_audits();
     auto set = co_await agree(Phase::check, setup_.rules->manifest.exchange_deadline(), mine.encode());
     helped = co_await wait_for_help();
     read_checks(set);
@@ -130,9 +134,23 @@ const Deviation* Round::report_on(std::size_t j, const PeerId& member) const {
   return report == reports_.end() ? nullptr : &report->second[j];
 }
 
+// What a validator that was drawn says of its target and of the part that it audits.
+void Round::note_findings(const CheckPayload& payload, const swarm::PhaseMessage& message) {
+  const auto drawn = std::ranges::find(validations_, message.author, &Validation::validator);
+  if (drawn == validations_.end() || (!payload.recomputed && !payload.audit)) return;
+  const auto kept = std::make_shared<const swarm::PhaseMessage>(message);
+  if (payload.recomputed) {
+    claims_.emplace(message.author, RoundRecord::Claim{drawn->target, *payload.recomputed, kept});
+  }
+  auto said = payload.audit ? read_audit(message.author, *payload.audit) : std::nullopt;
+  if (!said) return;
+  said->message = kept;
+  audits_said_.emplace(message.author, std::move(*said));
+}
+
 void Round::read_checks(const AgreedBroadcast::MessageSet& set) {
   const bool sums = setup_.rules->rule->solves_clipped_sum();
-  std::map<PeerId, std::vector<Validation>> disputes;
+  std::map<PeerId, CheckPayload> checks;
   std::vector<double> lengths;
   for (const auto& [author, message] : set) {
     auto payload = CheckPayload::decode(message.payload);
@@ -143,23 +161,20 @@ void Round::read_checks(const AgreedBroadcast::MessageSet& set) {
       ban(std::move(evidence));
       continue;
     }
-    const auto drawn = std::ranges::find(validations_, author, &Validation::validator);
-    if (payload->recomputed && drawn != validations_.end()) {
-      claims_.emplace(author, RoundRecord::Claim{drawn->target, std::move(*payload->recomputed),
-                                                 std::make_shared<const swarm::PhaseMessage>(message)});
+    note_findings(*payload, message);
+    if (due > 0) {
+      double square = 0;
+      for (std::size_t j = 0; j < reductions_.size(); ++j) {
+        if (reductions_[j].hash) square += payload->parts[j].norm * payload->parts[j].norm;
+      }
+      const bool misses = std::ranges::any_of(
+          missed_by_resting_, [&author](const auto& entry) { return entry.second.contains(author); });
+      if (!misses) lengths.push_back(std::sqrt(square));
+      reports_.emplace(author, std::move(payload->parts));
     }
-    disputes.emplace(author, std::move(payload->disputes));
-    if (due == 0) continue;
-    double square = 0;
-    for (std::size_t j = 0; j < reductions_.size(); ++j) {
-      if (reductions_[j].hash) square += payload->parts[j].norm * payload->parts[j].norm;
-    }
-    const bool misses = std::ranges::any_of(
-        missed_by_resting_, [&author](const auto& entry) { return entry.second.contains(author); });
-    if (!misses) lengths.push_back(std::sqrt(square));
-    reports_.emplace(author, std::move(payload->parts));
+    checks.emplace(author, std::move(*payload));
   }
-  adopt_disputes(disputes);
+  adopt_disputes(checks);
   if (setup_.last)
     marks_.merge(silent_validators(setup_.roster, setup_.round, validations_, claims_, *setup_.last));
   const std::vector<double> weights(lengths.size(), 1.0);
@@ -193,15 +208,19 @@ Task<bool> Round::is_suspicious(std::size_t j) {
   co_return !sums_to_nothing(reported, weights, sum);
 }
 
-// Disputed parts: all contributions in the open, then the rule once more, by everybody. Disputed
-// contributions: in the open, then computed once more, by everybody.
+// Disputed parts, of this round or an earlier one: all contributions in the open, then the rule once more, by
+// everybody. Disputed contributions: in the open, then computed once more, by everybody.
 Task<Result<void>> Round::settle(const Prepared& prepared) {
-  if (disputed_.empty() && disputes_.empty()) co_return testudo::Result<void>{};
+  if (disputed_.empty() && disputes_.empty() && disputed_audits_.empty()) co_return testudo::Result<void>{};
   co_await show_evidence(prepared);
   if (lost_) co_return testudo::Result<void>{};
   if (!disputes_.empty()) {
     auto judged = co_await judge_contributions();
     if (lost_ || !judged) co_return judged;
+  }
+  if (!disputed_audits_.empty()) {
+    auto judged = co_await judge_audits();
+    if (!judged) co_return judged;
   }
   if (disputed_.empty()) {
     lap("settle");
@@ -240,8 +259,10 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
   std::set<PartOf> too_much;
   for (const bool again : {false, true}) {
     mine.earlier = earlier_parts(again);
+    mine.audited = audited_parts(again);
     if (again) {
-      too_much = beyond_one_answer(wanted);
+      // What is beyond is absent, and that is not the reducer's fault.
+      too_much = beyond_one_answer(wanted, reducers(), ranges_, setup_.state->parameters().size());
       mine.parts.clear();
       for (const PartOf& entry : wanted) {
         const auto found = held.find(entry);
@@ -255,6 +276,7 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
         co_await agree(again ? Phase::evidence_again : Phase::evidence, until, mine.encode());
     if (lost_) co_return;
     co_await read_earlier(answers, again);
+    co_await read_audited(answers, again);
     std::vector<PartOf> missing;
     for (const PartOf& entry : wanted) {
       const PeerId& source = again ? reductions_[entry.part.value()].reducer : entry.member;
@@ -271,8 +293,8 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
       if (!too_much.contains(entry)) remove(source, Fault::unserved);
       missing.push_back(entry);
     }
-    // Who has no records cannot tell whether what is missing of disputed contributions is needed.
-    if (missing.empty() && disputes_.empty()) co_return;
+    // Who has no records cannot tell whether anything is missing of what is disputed of earlier rounds.
+    if (missing.empty() && disputes_.empty() && disputed_audits_.empty()) co_return;
     wanted = std::move(missing);
   }
   for (const PartOf& entry : wanted) {
@@ -299,28 +321,6 @@ Task<void> Round::judge_by_shown(std::size_t j) {
     return may_be_result(*result.rules, *result.bytes, result.size, views, all, tau);
   });
   if (!right) ban(aggregate_by_shown_evidence(j));
-}
-
-// Of what contributors did not show, what its reducer need not show either: an answer is at most as large as
-// a contribution. Those parts are absent, and that is not the reducer's fault.
-std::set<PartOf> Round::beyond_one_answer(const std::vector<PartOf>& wanted) const {
-  struct Asked {
-    std::size_t parts = 0;
-    std::size_t values = 0;
-  };
-  std::map<PeerId, Asked> asked;
-  std::set<PartOf> beyond;
-  for (const PartOf& entry : wanted) {
-    Asked& sum = asked[reductions_[entry.part.value()].reducer];
-    const std::size_t size = ranges_[entry.part.value()].size;
-    if (sum.parts == part_limit || sum.values + size > setup_.state->parameters().size()) {
-      beyond.insert(entry);
-      continue;
-    }
-    ++sum.parts;
-    sum.values += size;
-  }
-  return beyond;
 }
 
 // Of contributors whose part j was shown: whoever reported another deviation than that has is banned.
@@ -361,7 +361,13 @@ Task<void> Round::judge(std::size_t j) {
   const std::optional<Digest> hash = reduced ? std::optional<Digest>(reduced->hash) : std::nullopt;
   if (hash == reduction.hash) co_return;
   if (!is_banned(reduction.reducer)) {
-    auto evidence = co_await wrong_aggregate_evidence(j);
+    const Rerun rerun{static_cast<std::uint32_t>(j),
+                      ranges_[j],
+                      reduction.contributors,
+                      commit_messages_,
+                      contributions_,
+                      setup_.state};
+    auto evidence = co_await rerun_evidence(Fault::wrong_aggregate, reduction.claim, rerun);
     ban(std::move(evidence));
   }
   reduction.hash = hash;

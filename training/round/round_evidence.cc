@@ -63,24 +63,24 @@ Evidence Round::wrong_sketch_evidence(std::size_t part, const PeerId& reporter) 
   return evidence;
 }
 
-// Its result, what everybody committed to, the contributions to the part, and what the rule began with.
-Task<Evidence> Round::wrong_aggregate_evidence(std::size_t part) const {
-  const Reduction& reduction = reductions_[part];
-  Evidence evidence = evidence_of(Fault::wrong_aggregate, *reduction.claim);
-  evidence.part = static_cast<std::uint32_t>(part);
-  evidence.contributors = reduction.contributors;
-  for (const auto& [member, message] : commit_messages_) evidence.messages.push_back(*message);
-  for (const PeerId& member : reduction.contributors) {
+// What was said of a result, what everybody committed to, the contributions to the part, and what the rule
+// began with.
+Task<Evidence> Round::rerun_evidence(Fault fault, RoundRecord::Message message, Rerun rerun) const {
+  Evidence evidence = evidence_of(fault, *message);
+  evidence.part = rerun.part;
+  evidence.contributors = rerun.contributors;
+  for (const auto& [member, commit] : rerun.commits) evidence.messages.push_back(*commit);
+  for (const PeerId& member : rerun.contributors) {
     evidence.show({Evidence::Kind::contribution, evidence.part, member},
-                  *contributions_.at({PartIndex(evidence.part), member}));
+                  *rerun.contributions.at({PartIndex(evidence.part), member}));
   }
-  const PartRange& range = ranges_[part];
-  const bool starts = setup_.rules->rule->uses_start() && !setup_.state->aggregate().empty();
+  const PartRange range = rerun.range;
+  const bool starts = setup_.rules->rule->uses_start() && !rerun.state->aggregate().empty();
   if (!starts || range.size * sizeof(float) > swarm::evidence_max_bytes) {
     evidence.shortened = evidence.shortened || starts;
     co_return evidence;
   }
-  Evidence::StatePiece piece = co_await net::offload(scheduler_, [state = setup_.state, range] {
+  Evidence::StatePiece piece = co_await net::offload(scheduler_, [state = rerun.state, range] {
     const ByteView all(state->encoded());
     const TrainingState::Sizes sizes{state->parameters().size(), state->optimizer().size(),
                                      state->aggregate().size()};

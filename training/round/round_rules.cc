@@ -48,6 +48,12 @@ std::vector<Validation> validations_of(const swarm::Manifest& manifest, const sw
       crypto::derive_seed("testudo/validators/1", run, round.value(), 0, beacon, ByteView{}));
 }
 
+std::vector<Audit> audits_of(const std::vector<Validation>& validators, std::size_t parts,
+                             const swarm::RunId& run, swarm::RoundNumber round, const Digest& beacon) {
+  return draw_audits(validators, parts,
+                     crypto::derive_seed("testudo/audits/1", run, round.value(), 0, beacon, ByteView{}));
+}
+
 bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t parts) {
   return (commit.parts.empty() || commit.parts.size() == parts) &&
          commit.distances.size() == (has_distances(rules) ? commit.parts.size() : 0) &&
@@ -114,6 +120,10 @@ bool may_be_result(const RoundRules& rules, ByteView result, std::size_t size,
   return may_be_right(sum, sum_check(rules, result, size, contributors, contributors - shown.size(), tau));
 }
 
+Digest dispute_lot(const Digest& coins, const PeerId& speaker) {
+  return crypto::Hasher("testudo/dispute/1").bytes(coins).bytes(speaker.key().raw()).finish();
+}
+
 std::optional<PeerId> next_reducer(const std::vector<PeerId>& order, const std::vector<PeerId>& alive,
                                    const swarm::Roster& roster, const PeerId& failed) {
   const auto start = std::ranges::find(order, failed);
@@ -141,6 +151,27 @@ bool may_challenge(const std::vector<PartOf>& results, const std::vector<PeerId>
   return asked.size() <= hostile_count;
 }
 
+std::set<PartOf> beyond_one_answer(const std::vector<PartOf>& wanted, const std::vector<PeerId>& reducers,
+                                   const std::vector<PartRange>& ranges, std::size_t values) {
+  struct Asked {
+    std::size_t parts = 0;
+    std::size_t values = 0;
+  };
+  std::map<PeerId, Asked> asked;
+  std::set<PartOf> beyond;
+  for (const PartOf& entry : wanted) {
+    Asked& sum = asked[reducers[entry.part.value()]];
+    const std::size_t size = ranges[entry.part.value()].size;
+    if (sum.parts == part_limit || sum.values + size > values) {
+      beyond.insert(entry);
+      continue;
+    }
+    ++sum.parts;
+    sum.values += size;
+  }
+  return beyond;
+}
+
 Digest aggregation_seed(const swarm::RunId& run, swarm::RoundNumber round, const Digest& beacon) {
   return crypto::derive_seed("testudo/aggregation/1", run, round.value(), 0, beacon, ByteView{});
 }
@@ -161,7 +192,7 @@ std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase) {
       return contribution;
     case swarm::Phase::evidence:
     case swarm::Phase::evidence_again:
-      return manifest.validators > 0 ? 2 * contribution : contribution;
+      return manifest.validators > 0 ? 4 * contribution : contribution;
     default:
       return list;
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "swarm/manifest.h"
@@ -33,6 +34,10 @@ std::vector<Validation> validations_of(const swarm::Manifest& manifest, const sw
                                        const swarm::RunId& run, swarm::RoundNumber round,
                                        swarm::Attempt attempt, const Digest& beacon);
 
+// What these validators of a round audit of the round before, which had so many parts.
+std::vector<Audit> audits_of(const std::vector<Validation>& validators, std::size_t parts,
+                             const swarm::RunId& run, swarm::RoundNumber round, const Digest& beacon);
+
 // Whether what a member committed to fits a round of so many parts; signing anything else is malformed.
 bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t parts);
 // How many contributions one reducer may challenge: as many as there may be hostile members, or these could
@@ -63,6 +68,10 @@ SumCheck sum_check(const RoundRules& rules, ByteView result, std::size_t size, s
 bool may_be_result(const RoundRules& rules, ByteView result, std::size_t size,
                    const std::vector<ByteView>& shown, std::size_t contributors, double tau);
 
+// The order in which a round takes disputes about what a validator or auditor said in the last one, when
+// there are too many: by this lot. `coins`: that it revealed after all had spoken.
+Digest dispute_lot(const Digest& coins, const swarm::PeerId& speaker);
+
 // A part is reduced again when most contributors deviate from it by more than so many times what they
 // deviated by in the round before. Gradients of one round to the next do not do that, and if they do it costs
 // a few messages.
@@ -80,12 +89,19 @@ std::optional<swarm::PeerId> next_reducer(const std::vector<swarm::PeerId>& orde
 bool may_challenge(const std::vector<PartOf>& results, const std::vector<swarm::PeerId>& reducers,
                    std::size_t limit, std::size_t hostile_count);
 
+// Of contributions that were not shown, what reducers need not show either: an answer is at most as large as
+// a contribution of so many `values`. What is beyond stays open, and that is not the reducer's fault.
+std::set<PartOf> beyond_one_answer(const std::vector<PartOf>& wanted,
+                                   const std::vector<swarm::PeerId>& reducers,
+                                   const std::vector<PartRange>& ranges, std::size_t values);
+
 // What a rule draws from in a round (bucketing). The same for all parts, so that members meet as if the whole
 // vector were one, and for all attempts, like the batches: voiding a round is no way to draw again.
 Digest aggregation_seed(const swarm::RunId& run, swarm::RoundNumber round, const Digest& beacon);
 
 // Greatest payload of a phase, in bytes: answers carry parts, at most all of a contribution, and as much of
-// an earlier round; COMMIT and CHECK carry sketches; the others are lists.
+// an earlier round for each of the two kinds of disputes about it, and of what an auditor got; COMMIT and
+// CHECK carry sketches; the others are lists.
 std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase);
 
 // Applications that more than half of the commits list alike, at most as many as the growth cap and the

@@ -32,6 +32,9 @@ Sketch sketch_part(const RoundRules& rules, const Blob& bytes, std::size_t size,
 void Round::draw_validators() {
   validations_ = validations_of(setup_.rules->manifest, setup_.roster, setup_.rules->run, setup_.round,
                                 setup_.attempt, setup_.beacon);
+  if (!setup_.last) return;
+  audits_ =
+      audits_of(validations_, setup_.last->ranges.size(), setup_.rules->run, setup_.round, setup_.beacon);
 }
 
 // The target's contribution to the last round, if this member is a validator and can. Otherwise it
@@ -124,7 +127,6 @@ std::vector<Validation> Round::find_disputes() const {
       found.push_back({validator, claim.target});
     }
   }
-  std::ranges::sort(found);
   // All that one reducer holds of them has to fit one answer, which is as large as a contribution.
   std::map<PeerId, std::size_t> values;
   for (std::size_t j = 0; j < before.ranges.size(); ++j) values[before.reducers[j]] += before.ranges[j].size;
@@ -132,24 +134,42 @@ std::vector<Validation> Round::find_disputes() const {
   for (const auto& [reducer, count] : values) {
     room = std::min(room, before.state->parameters().size() / count);
   }
-  if (found.size() > room) found.resize(room);
+  if (found.size() > room) {
+    std::ranges::sort(found, {}, [this](const Validation& d) { return dispute_lot(coins_, d.validator); });
+    found.resize(room);
+  }
+  std::ranges::sort(found);
   return found;
 }
 
 // A dispute takes place when so many ask for it that they can also certify what comes of it: members without
 // the records cannot find it themselves, and a hostile few cannot start one. A round does not fail for good
 // because its disputes cannot be settled: after some attempts it goes on without them.
-void Round::adopt_disputes(const std::map<PeerId, std::vector<Validation>>& listed) {
-  if (setup_.attempt >= attempts_with_disputes) return;
-  std::map<Validation, std::vector<PeerId>> supporters;
+template <typename Dispute>
+std::vector<Dispute> Round::adopted(const std::map<PeerId, std::vector<Dispute>>& listed) const {
+  std::map<Dispute, std::vector<PeerId>> supporters;
   for (const auto& [member, disputes] : listed) {
-    for (const Validation& dispute : disputes) supporters[dispute].push_back(member);
+    for (const Dispute& dispute : disputes) supporters[dispute].push_back(member);
   }
+  std::vector<Dispute> found;
   for (const auto& [dispute, members] : supporters) {
-    if (disputes_.size() < dispute_limit && swarm::is_quorum(setup_.roster, alive_, members)) {
-      disputes_.push_back(dispute);
+    if (found.size() < dispute_limit && swarm::is_quorum(setup_.roster, alive_, members)) {
+      found.push_back(dispute);
     }
   }
+  return found;
+}
+
+void Round::adopt_disputes(const std::map<PeerId, CheckPayload>& checks) {
+  if (setup_.attempt >= attempts_with_disputes) return;
+  std::map<PeerId, std::vector<Validation>> contributions;
+  std::map<PeerId, std::vector<Audit>> results;
+  for (const auto& [member, check] : checks) {
+    contributions.emplace(member, check.disputes);
+    results.emplace(member, check.audits);
+  }
+  disputes_ = adopted(contributions);
+  disputed_audits_ = adopted(results);
 }
 
 bool Round::has_records_of_disputes() const {
@@ -396,9 +416,15 @@ std::shared_ptr<const RoundRecord> Round::make_record(const Prepared& prepared) 
   record->beacon = setup_.beacon;
   record->state = setup_.state;
   record->ranges = ranges_;
-  for (const Reduction& reduction : reductions_) {
+  record->hostile_count = setup_.roster.greatest_hostile_count(setup_.rules->manifest.hostile_share);
+  record->commits = commit_messages_;
+  for (std::size_t j = 0; j < reductions_.size(); ++j) {
+    const Reduction& reduction = reductions_[j];
     record->reducers.push_back(reduction.reducer);
     record->reduced.push_back(reduction.hash.has_value());
+    auto& result = record->results.emplace_back();
+    if (!reduction.hash || std::ranges::binary_search(disputed_, j)) continue;
+    result = RoundRecord::Published{reduction.contributors, tau_of(j), *reduction.hash, reduction.claim};
   }
   for (const auto& [member, commit] : commits_) {
     if (commit.parts.empty()) continue;
@@ -411,6 +437,8 @@ std::shared_ptr<const RoundRecord> Round::make_record(const Prepared& prepared) 
   }
   record->coins = coins_;
   record->claims = claims_;
+  record->audits = audits_said_;
+  record->audited_reducers_own = audited_reducers_own();
   return record;
 }
 

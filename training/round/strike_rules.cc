@@ -29,6 +29,10 @@ bool tells_lateness(const swarm::Manifest& manifest) {
   return manifest.exchange_deadline() >= needed && manifest.compute_deadline() >= needed;
 }
 
+net::Duration early_margin(const swarm::Manifest& manifest) {
+  return (tells_lateness(manifest) ? 4 : 2) * manifest.delta();
+}
+
 std::vector<Strike> strikes_of_marks(const swarm::Roster& roster,
                                      const std::map<PeerId, CommitPayload>& commits) {
   std::vector<Strike> strikes;

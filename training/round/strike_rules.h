@@ -17,6 +17,9 @@ namespace testudo::training {
 // Whether deadlines leave honest members the time to be early: they send up to a slot (2Δ) after a phase has
 // begun, or after they have waited for parts, and a slot before T is late.
 bool tells_lateness(const swarm::Manifest& manifest);
+// How long before its own T a member has to send at the latest: others' may be Δ earlier, delivery takes Δ,
+// and where it is told, a slot before T is late.
+net::Duration early_margin(const swarm::Manifest& manifest);
 
 // What the marks in the COMMITs of a round amount to. Lateness is between whoever says it and whoever it says
 // it of; but who did not confirm what it held, because it names somebody as late itself, is excused. Silence

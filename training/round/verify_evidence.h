@@ -4,12 +4,14 @@
 //  * equivocation: two signatures over different payloads in one place.
 //  * malformed: the signed message; of a result, its bytes.
 //  * wrong reveal: COMMIT and REVEAL.
-//  * wrong aggregate: the contributions committed to and the start: the part is reduced again. Who of the
-//    removed still counted as a contributor stays with the quorum.
+//  * wrong aggregate: the contributions committed to and the start: the part is reduced again, that of this
+//    round or, when an audit found it, of the one before the last. Who of the removed still counted as a
+//    contributor stays with the quorum.
 //  * wrong sketch: the report, the committed bytes, the result: sketched again.
-//  * wrong contribution, false accusation: the commitment, the validator's statement and what a quorum signed
-//    that it measured. With the quorum stays that the measurements are right: to repeat them takes the model,
-//    its data and an earlier state.
+//  * false accusation of a reducer: as for a wrong aggregate; it gives the result that was called wrong.
+//  * wrong contribution, false accusation of a contributor: the commitment, the validator's statement and
+//    what a quorum signed that it measured. With the quorum stays that the measurements are right: to repeat
+//    them takes the model, its data and an earlier state.
 //
 // Evidence that was too large to keep whole is checked as far as it goes, and the finding says what is left.
 #pragma once

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "training/round/payloads.h"
+#include "training/simulation/covered_aggregate.h"
 #include "training/simulation/false_statements.h"
 #include "training/simulation/sync_attacks.h"
 #include "training/simulation/wire_attacks.h"
@@ -74,6 +75,20 @@ constexpr NamedAttack attacks[] = {
      [](const AttackSetup& setup) { return hidden_aggregate(codec_of(setup), 1000, setup.from_round); }},
     {{"flee", "another gradient in every fifth round, and silence before anybody can dispute it"},
      [](const AttackSetup& setup) { return flee(setup.from_round, setup.collusion); }},
+    {{"hidden_audit", "the same, and nothing of what it holds to auditors, nor in disputes about that"},
+     [](const AttackSetup& setup) { return hidden_audit(codec_of(setup), 0.01, setup.from_round); }},
+    {{"covered_aggregate", "reduced parts that are shifted, and a report of its own that hides it"},
+     covered_aggregate},
+    {{"late_audit", "the same as quiet_aggregate, and its own contributions to auditors at the last moment"},
+     [](const AttackSetup& setup) {
+       // By the end of a round's REVEAL, or after it: a few latencies later.
+       const auto hold = setup.manifest.exchange_deadline() * static_cast<std::int64_t>(setup.seed % 8) / 128;
+       return late_audit(codec_of(setup), 0.01, hold, setup.from_round);
+     }},
+    {{"unserved_audit", "as an auditor: of everybody that it kept its contribution from it"},
+     [](const AttackSetup& setup) { return unserved_audit(setup.from_round); }},
+    {{"withheld_audit", "nothing of its contributions to auditors, nor in disputes about results"},
+     [](const AttackSetup& setup) { return withheld_audit(setup.from_round); }},
     {{"no_result", "no reduced parts, as if the rule had not converged"},
      [](const AttackSetup& setup) { return no_result(setup.from_round); }},
     {{"wrong_sketch", "reports of deviations that its contribution does not give"},
@@ -88,6 +103,8 @@ constexpr NamedAttack attacks[] = {
      [](const AttackSetup& setup) { return mixture(setup.seed, setup.from_round); }},
     {{"false_accusation", "as a validator: contributions that are right are said to be wrong"},
      [](const AttackSetup& setup) { return false_accusation(setup.from_round); }},
+    {{"false_audit", "as an auditor: results that are right are said to be wrong"},
+     [](const AttackSetup& setup) { return false_audit(setup.from_round); }},
     {{"lazy_validation", "as a validator: contributions are said to be right without computing them"},
      [](const AttackSetup& setup) { return lazy_validation(setup.from_round); }},
     {{"hidden_part", "another gradient in the part that it reduces itself, and nothing shown of it"},

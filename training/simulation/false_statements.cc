@@ -1,8 +1,11 @@
 #include "training/simulation/false_statements.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <limits>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -68,6 +71,96 @@ class HiddenPart final : public Misconduct {
  private:
   swarm::RoundNumber from_;
 };
+
+// May shift what it reduces, and helps to find nobody that does: says nothing as an auditor; may show nothing
+// in disputes about results of earlier rounds.
+class EvadesAudits final : public Misconduct {
+ public:
+  EvadesAudits(std::shared_ptr<Misconduct> shift, bool shows, std::uint64_t from_round)
+      : shift_(std::move(shift)), shows_(shows), from_(from_round) {}
+  void on_result(swarm::RoundNumber round, const PartRange& range, Buffer& encoded) override {
+    if (shift_) shift_->on_result(round, range, encoded);
+  }
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
+    if (key.round < from_) return;
+    if (key.phase == Phase::check) {
+      auto check = CheckPayload::decode(payload);
+      if (!check) return;
+      check->audit.reset();
+      payload = check->encode();
+    }
+    if (shows_ || (key.phase != Phase::evidence && key.phase != Phase::evidence_again)) return;
+    auto answer = AnswerPayload::decode(payload);
+    if (!answer) return;
+    answer->audited.clear();
+    payload = answer->encode();
+  }
+
+ private:
+  std::shared_ptr<Misconduct> shift_;
+  bool shows_;
+  swarm::RoundNumber from_;
+};
+
+// Says as an auditor that nobody sent it anything.
+class UnservedAudit final : public Misconduct {
+ public:
+  explicit UnservedAudit(std::uint64_t from_round) : from_(from_round) {}
+  void on_gradient(const ContributionView& view, std::span<float>) override {
+    everybody_ = view.contributors;
+    std::erase(everybody_, view.self);
+  }
+  void on_payload(const swarm::PhaseKey& key, Bytes& payload) override {
+    if (key.round < from_ || key.phase != Phase::check || everybody_.empty()) return;
+    auto check = CheckPayload::decode(payload);
+    // It knows that it was drawn: then it also has something to say of a contribution.
+    if (!check || !check->recomputed) return;
+    check->audit = AuditStatement{everybody_};
+    payload = check->encode();
+  }
+
+ private:
+  swarm::RoundNumber from_;
+  std::vector<swarm::PeerId> everybody_;
+};
+
+bool is_audited(const std::string& protocol, const TamperedFrame& frame, swarm::RoundNumber from) {
+  const auto key = protocol.starts_with("/testudo/part/") ? PartExchange::key_in(frame.header) : std::nullopt;
+  return key && key->kind == PartKind::audited && key->round >= from;
+}
+
+// What auditors are to get leaves so long after the results, with which a round sends its last parts.
+Tamper late_to_auditors(net::Duration hold, std::uint64_t from_round) {
+  const auto kept = std::make_shared<std::map<swarm::PeerId, std::vector<TamperedFrame>>>();
+  return [kept, hold, from = swarm::RoundNumber(from_round)](
+             const swarm::PeerId& to, const std::string& protocol, TamperedFrame frame) {
+    std::vector<TamperedFrame> frames;
+    if (is_audited(protocol, frame, from)) {
+      if ((*kept)[to].empty()) frame.hold = hold;
+      (*kept)[to].push_back(std::move(frame));
+      return frames;
+    }
+    const auto key =
+        protocol.starts_with("/testudo/part/") ? PartExchange::key_in(frame.header) : std::nullopt;
+    frames.push_back(std::move(frame));
+    if (key && key->kind == PartKind::result) {
+      std::ranges::move((*kept)[to], std::back_inserter(frames));
+      kept->erase(to);
+    }
+    return frames;
+  };
+}
+
+// No part that is to be audited goes out.
+Tamper keeps_from_auditors(std::uint64_t from_round) {
+  return [from = swarm::RoundNumber(from_round)](const swarm::PeerId&, const std::string& protocol,
+                                                 TamperedFrame frame) {
+    std::vector<TamperedFrame> frames;
+    if (is_audited(protocol, frame, from)) return frames;
+    frames.push_back(std::move(frame));
+    return frames;
+  };
+}
 
 // Of what others contribute to the parts that a member reduces.
 std::vector<PartOf> contributions_to(const ContributionView& view) {
@@ -205,6 +298,30 @@ Behaviour hidden_aggregate(CodecKind codec, double shift, std::uint64_t from_rou
           .misconduct = std::make_shared<HiddenAggregate>(codec, shift, from_round)};
 }
 
+Behaviour hidden_audit(CodecKind codec, double shift, std::uint64_t from_round) {
+  const auto shifts = std::make_shared<WrongAggregate>(codec, shift, from_round);
+  return {.name = "hidden_audit",
+          .tamper = keeps_from_auditors(from_round),
+          .misconduct = std::make_shared<EvadesAudits>(shifts, false, from_round)};
+}
+
+Behaviour late_audit(CodecKind codec, double shift, net::Duration hold, std::uint64_t from_round) {
+  const auto shifts = std::make_shared<WrongAggregate>(codec, shift, from_round);
+  return {.name = "late_audit",
+          .tamper = late_to_auditors(hold, from_round),
+          .misconduct = std::make_shared<EvadesAudits>(shifts, true, from_round)};
+}
+
+Behaviour unserved_audit(std::uint64_t from_round) {
+  return {.name = "unserved_audit", .misconduct = std::make_shared<UnservedAudit>(from_round)};
+}
+
+Behaviour withheld_audit(std::uint64_t from_round) {
+  return {.name = "withheld_audit",
+          .tamper = keeps_from_auditors(from_round),
+          .misconduct = std::make_shared<EvadesAudits>(nullptr, false, from_round)};
+}
+
 Behaviour no_result(std::uint64_t from_round) {
   const auto change = [](ReducePayload& payload) {
     for (auto& [part, hash] : payload.results) hash = std::nullopt;
@@ -252,6 +369,15 @@ Behaviour lazy_validation(std::uint64_t from_round) {
     for (Sketch& sketch : payload.recomputed->sketches) sketch.fill(1.0F);
   };
   return {.name = "lazy_validation",
+          .misconduct = std::make_shared<WrongPayload<CheckPayload, Phase::check>>(from_round, change)};
+}
+
+Behaviour false_audit(std::uint64_t from_round) {
+  const auto change = [](CheckPayload& payload) {
+    // It knows that it was drawn: then it also has something to say of a contribution.
+    if (payload.recomputed) payload.audit = AuditStatement{};
+  };
+  return {.name = "false_audit",
           .misconduct = std::make_shared<WrongPayload<CheckPayload, Phase::check>>(from_round, change)};
 }
 

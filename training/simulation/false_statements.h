@@ -22,6 +22,16 @@ Behaviour wrong_reveal(std::uint64_t from_round);
 // Of validators: right contributions are said to be wrong; contributions are said to be right unseen.
 Behaviour false_accusation(std::uint64_t from_round);
 Behaviour lazy_validation(std::uint64_t from_round);
+// Of auditors: that the result which it audits is wrong.
+Behaviour false_audit(std::uint64_t from_round);
+// A shifted part, and nothing of its own to auditors nor in disputes about results of earlier rounds.
+Behaviour hidden_audit(CodecKind codec, double shift, std::uint64_t from_round);
+// A shifted part, and its own to auditors so long after the round's results.
+Behaviour late_audit(CodecKind codec, double shift, net::Duration hold, std::uint64_t from_round);
+// Of auditors: that nobody sent them anything.
+Behaviour unserved_audit(std::uint64_t from_round);
+// Nothing to auditors, nor in those disputes; it shifts nothing.
+Behaviour withheld_audit(std::uint64_t from_round);
 // Another gradient in the part that it reduces itself, and nothing shown when that is disputed.
 Behaviour hidden_part(std::uint64_t from_round);
 // Of reducers: sketches that the contributions which they hold do not give.
