@@ -1,6 +1,7 @@
 // Members that slow rounds down without a fault that anybody could prove: they have strikes and rest, honest
 // ones do not pay more than they do, and nobody loses a seat.
 #include <algorithm>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -257,6 +258,68 @@ TEST_CASE("an honest member that rests is helped by another to what a reducer ke
       CAPTURE(round);
       CHECK(std::ranges::find(report.phases, "step", &PhaseTime::phase) != report.phases.end());
     }
+  }
+}
+
+// As a reducer: a result that does not decode, which it sends to all but one; then two CHECKs.
+Behaviour proves_two_faults(const SimSwarm& swarm, const crypto::KeyPair& identity, const PeerId& victim,
+                            std::uint64_t in_round) {
+  class Undecodable final : public Misconduct {
+   public:
+    explicit Undecodable(std::uint64_t in_round) : in_(in_round) {}
+    void on_result(swarm::RoundNumber round, const PartRange&, Buffer& encoded) override {
+      if (round.value() == in_) std::ranges::fill(encoded, std::uint8_t{0xff});
+    }
+
+   private:
+    std::uint64_t in_;
+  };
+  Behaviour behaviour = leaves_out(victim, in_round);
+  behaviour.misconduct = std::make_shared<Undecodable>(in_round);
+  behaviour.tamper = [key = std::make_shared<crypto::KeyPair>(identity.clone()), in_round,
+                      run = swarm.manifest().run_id(), leave_out = std::move(behaviour.tamper)](
+                         const PeerId& to, const std::string& protocol, TamperedFrame frame) {
+    const auto control = swarm::decode_control(frame.header);
+    const auto* broadcast = control ? std::get_if<swarm::BroadcastFrame>(&*control) : nullptr;
+    const auto* message = broadcast != nullptr ? std::get_if<swarm::PhaseMessage>(broadcast) : nullptr;
+    if (message != nullptr && message->key.phase == Phase::check && message->key.round.value() == in_round &&
+        in_other_half(to)) {
+      Bytes other = message->payload;
+      other.push_back(0);
+      const auto signed_again = swarm::PhaseMessage::sign(run, message->key, other, *key);
+      frame.header = swarm::encode_control(swarm::BroadcastFrame(signed_again));
+    }
+    return leave_out(to, protocol, std::move(frame));
+  };
+  return behaviour;
+}
+
+TEST_CASE("who learns of two faults in another order than the others signs the same outcome") {
+  SwarmOptions options = seven_with({"zero"});
+  options.hostile = 1;
+  options.rounds = 12;
+  SimSwarm swarm(options);
+  constexpr std::size_t victim = 3;
+  constexpr std::uint64_t in_round = 10;
+  const net::Host& liar = *swarm.member(6).host;
+  swarm.member(victim).behaviour = busy(swarm.manifest(), in_round);
+  swarm.member(6).behaviour =
+      proves_two_faults(swarm, liar.identity(), swarm.member(victim).host->id(), in_round);
+  std::map<PeerId, std::set<Digest>> signed_by;  // in that round
+  swarm.member(0).behaviour.hear = [&](const PeerId&, const std::string& protocol, TamperedFrame frame) {
+    if (!protocol.starts_with("/testudo/round/")) return;
+    const auto control = swarm::decode_control(frame.header);
+    const auto* vote = control ? std::get_if<swarm::VoteFrame>(&*control) : nullptr;
+    if (vote == nullptr || vote->outcome.round.value() != in_round) return;
+    signed_by[vote->vote.signer].insert(vote->outcome.digest());
+  };
+  swarm.checker().not_calm();  // the victim is slow
+  run_to_end(swarm);
+  CHECK(swarm.member(0).removals.size() == 1);
+  CHECK(swarm.member(0).removals.front().fault == swarm::Fault::equivocation);
+  REQUIRE(signed_by.contains(swarm.member(victim).host->id()));
+  for (const auto& [signer, outcomes] : signed_by) {
+    if (signer != liar.id()) CHECK(outcomes == signed_by.at(swarm.member(victim).host->id()));
   }
 }
 

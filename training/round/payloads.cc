@@ -281,6 +281,20 @@ const Bytes* AnswerPayload::find_in(const Parts& parts, const PartOf& entry) {
   return found == parts.end() ? nullptr : &found->second;
 }
 
+const AnswerPayload* Answers::of(const swarm::PeerId& author) {
+  auto known = decoded_.find(author);
+  if (known == decoded_.end()) {
+    const auto message = messages_.find(author);
+    std::optional<AnswerPayload> answer;
+    if (message != messages_.end()) {
+      auto payload = AnswerPayload::decode(message->second.payload);
+      if (payload) answer = std::move(*payload);
+    }
+    known = decoded_.emplace(author, std::move(answer)).first;
+  }
+  return known->second ? &*known->second : nullptr;
+}
+
 Bytes ReducePayload::encode() const {
   WireReduce wire;
   for (const auto& [part, hash] : results) {

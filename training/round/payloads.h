@@ -2,6 +2,7 @@
 // round is checked against the agreed sets. Values; any thread.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -80,6 +81,21 @@ struct AnswerPayload {
 
  private:
   static const Bytes* find_in(const Parts& parts, const PartOf& entry);
+};
+
+// The answers of one phase. Each is decoded once, when something of it is first looked for: it may be
+// megabytes, and who asks for something of every part would have all of them decoded as often. Outlives no
+// message set that it reads.
+class Answers {
+ public:
+  explicit Answers(const std::map<swarm::PeerId, swarm::PhaseMessage>& messages) : messages_(messages) {}
+
+  // Null: the author is silent, or its answer does not decode.
+  const AnswerPayload* of(const swarm::PeerId& author);
+
+ private:
+  const std::map<swarm::PeerId, swarm::PhaseMessage>& messages_;
+  std::map<swarm::PeerId, std::optional<AnswerPayload>> decoded_;
 };
 
 // Hashes of the encoded results; nothing for a part whose rule did not converge (it is absent, nobody is

@@ -90,6 +90,7 @@ class Round {
     Blob bytes;                  // as reduced here or received, with that hash
     bool decoded = false;        // its values stand in the next aggregate
     bool malformed = false;      // those bytes do not decode
+    bool has_result() const { return hash && decoded && !malformed; }
     // The message that published `hash`, or that there is no result.
     std::shared_ptr<const swarm::PhaseMessage> claim;
     bool without_result = false;  // it said that the rule did not converge
@@ -165,6 +166,7 @@ class Round {
   // What arrived goes to the pool, to be hashed and checked while the rest is on its way.
   void check_arrived_contributions(bool again);
   bool contributions_complete(bool again) const;
+  net::Task<void> read_contribution(PartOf entry, const AnswerPayload* answer);
   net::Task<void> check_contribution(PartOf entry, Blob bytes);
   void check_arrived_results();
   bool results_complete() const;
@@ -188,7 +190,7 @@ class Round {
   void adopt_disputes(const std::map<PeerId, CheckPayload>& checks);
   bool has_records_of_disputes() const;
   AnswerPayload::Parts earlier_parts(bool as_reducer) const;
-  net::Task<void> read_earlier(const swarm::AgreedBroadcast::MessageSet& answers, bool as_reducer);
+  net::Task<void> read_earlier(Answers& answers, bool as_reducer);
   net::Task<testudo::Result<void>> judge_contributions();
   bool is_shown(const PeerId& target) const;
   net::Task<bool> judge_claims(const Validation& dispute);
@@ -211,7 +213,7 @@ class Round {
   std::vector<Audit> find_disputed_audits() const;
   std::vector<PartOf> unshown_of_audits() const;
   AnswerPayload::Parts audited_parts(bool as_reducer) const;
-  net::Task<void> read_audited(const swarm::AgreedBroadcast::MessageSet& answers, bool as_reducer);
+  net::Task<void> read_audited(Answers& answers, bool as_reducer);
   net::Task<testudo::Result<void>> judge_audits();
   net::Task<bool> is_suspicious(std::size_t part);
   net::Task<void> show_evidence(const Prepared& prepared);

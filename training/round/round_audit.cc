@@ -263,15 +263,10 @@ AnswerPayload::Parts Round::audited_parts(bool as_reducer) const {
 
 // What nobody shows costs its author and the reducer their seats: an honest one of the two shows it, unless
 // it was restarted.
-Task<void> Round::read_audited(const AgreedBroadcast::MessageSet& answers, bool as_reducer) {
+Task<void> Round::read_audited(Answers& answers, bool as_reducer) {
   const std::vector<PartOf> wanted = unshown_of_audits();
   if (wanted.empty()) co_return;
   const RoundRecord& before = *setup_.before_last;
-  std::map<PeerId, AnswerPayload> payloads;
-  for (const auto& [author, message] : answers) {
-    auto payload = AnswerPayload::decode(message.payload);
-    if (payload) payloads.emplace(author, std::move(*payload));
-  }
   for (const PartOf& entry : wanted) {
     const std::size_t part = entry.part.value();
     std::vector<PeerId> sources{as_reducer ? before.reducers[part] : entry.member};
@@ -279,8 +274,8 @@ Task<void> Round::read_audited(const AgreedBroadcast::MessageSet& answers, bool 
       if (as_reducer && audit.part == entry.part) sources.push_back(audit.auditor);
     }
     for (const PeerId& source : sources) {
-      const auto payload = payloads.find(source);
-      const Bytes* const found = payload == payloads.end() ? nullptr : payload->second.find_audited(entry);
+      const AnswerPayload* const answer = answers.of(source);
+      const Bytes* const found = answer == nullptr ? nullptr : answer->find_audited(entry);
       if (found == nullptr || audited_.contains(entry)) continue;
       auto bytes = std::make_shared<const Buffer>(Buffer::copy_of(*found));
       const bool good =

@@ -109,8 +109,8 @@ Task<Result<void>> Round::check(const Prepared& prepared) {
     auto set = co_await agree(Phase::check, setup_.rules->manifest.exchange_deadline(), mine.encode());
     helped = co_await wait_for_help();
     read_checks(set);
-    for (std::size_t j = 0; j < reductions_.size() && sums && helped; ++j) {
-      if (reductions_[j].hash && co_await is_suspicious(j)) disputed_.push_back(j);
+    for (std::size_t j = 0; j < reductions_.size() && sums; ++j) {
+      if (reductions_[j].has_result() && co_await is_suspicious(j)) disputed_.push_back(j);
     }
     if (!disputed_.empty()) check_messages_ = std::move(set);
   } else {
@@ -272,23 +272,15 @@ Task<void> Round::show_evidence(const Prepared& prepared) {
         }
       }
     }
-    const auto answers =
-        co_await agree(again ? Phase::evidence_again : Phase::evidence, until, mine.encode());
+    const auto set = co_await agree(again ? Phase::evidence_again : Phase::evidence, until, mine.encode());
     if (lost_) co_return;
+    Answers answers(set);
     co_await read_earlier(answers, again);
     co_await read_audited(answers, again);
     std::vector<PartOf> missing;
     for (const PartOf& entry : wanted) {
       const PeerId& source = again ? reductions_[entry.part.value()].reducer : entry.member;
-      contributions_.erase(entry);  // what was agreed counts, whatever this member has
-      const auto message = answers.find(source);
-      if (message != answers.end()) {
-        const auto payload = AnswerPayload::decode(message->second.payload);
-        const Bytes* found = payload ? payload->find(entry) : nullptr;
-        if (found != nullptr) {
-          co_await check_contribution(entry, std::make_shared<const Buffer>(Buffer::copy_of(*found)));
-        }
-      }
+      co_await read_contribution(entry, answers.of(source));
       if (contributions_.contains(entry)) continue;
       if (!too_much.contains(entry)) remove(source, Fault::unserved);
       missing.push_back(entry);
@@ -346,7 +338,7 @@ Task<void> Round::judge_reports(std::size_t j) {
   });
   for (std::size_t i = 0; i < right.size(); ++i) {
     const Deviation* const report = report_on(j, members[i]);
-    if (report == nullptr || *report == right[i]) continue;
+    if (report == nullptr || *report == right[i] || is_banned(members[i])) continue;
     ban(wrong_sketch_evidence(j, members[i]));
   }
 }

@@ -1,5 +1,6 @@
 // The evidence that bans are kept with: what this member judged on, as it was signed and shown.
 #include <algorithm>
+#include <tuple>
 
 #include "net/async/combinators.h"
 #include "swarm/sync.h"
@@ -12,14 +13,21 @@ using net::Task;
 using swarm::Evidence;
 using swarm::Fault;
 
-// A proven fault outranks a mere absence; the first of its rank stays. Who has no seat any more, or loses it
-// in this attempt, is banned like the others.
+// A proven fault outranks a mere absence, and of two the lesser fault stays, then the lesser name: members
+// prove the same faults by the end of a round, but not in the same order, and all have to sign one outcome.
+// (Attack: a result that does not decode, sent to all but one that rests, and then two CHECKs.) Who has no
+// seat any more, or loses it in this attempt, is banned like the others.
 void Round::ban(Evidence evidence) {
   const PeerId peer = evidence.offender;
-  if (is_banned(peer) || !setup_.roster.may_be_banned(peer)) return;
-  removed_.insert_or_assign(peer, swarm::Removal{peer, evidence.fault, evidence.name});
+  if (!setup_.roster.may_be_banned(peer)) return;
+  const swarm::Removal removal{peer, evidence.fault, evidence.name};
+  if (is_banned(peer)) {
+    const swarm::Removal& known = removed_.at(peer);
+    if (std::tie(known.fault, known.evidence) <= std::tie(removal.fault, removal.evidence)) return;
+  }
+  removed_.insert_or_assign(peer, removal);
   evidence.shorten();
-  evidence_.emplace(peer, std::move(evidence));
+  evidence_.insert_or_assign(peer, std::move(evidence));
 }
 
 bool Round::is_banned(const PeerId& peer) const {

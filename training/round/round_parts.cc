@@ -192,18 +192,10 @@ Task<void> Round::serve(const Prepared& prepared) {
       answer.parts.emplace_back(entry, to_bytes(*prepared.parts[entry.part.value()]));
     }
   }
-  const auto answers =
-      co_await agree(Phase::serve, setup_.rules->manifest.exchange_deadline(), answer.encode());
+  const auto set = co_await agree(Phase::serve, setup_.rules->manifest.exchange_deadline(), answer.encode());
+  Answers answers(set);
   for (const PartOf& entry : challenged_) {
-    const auto message = answers.find(entry.member);
-    contributions_.erase(entry);  // what was agreed counts, whatever this member has
-    if (message != answers.end()) {
-      const auto payload = AnswerPayload::decode(message->second.payload);
-      const Bytes* found = payload ? payload->find(entry) : nullptr;
-      if (found != nullptr) {
-        co_await check_contribution(entry, std::make_shared<const Buffer>(Buffer::copy_of(*found)));
-      }
-    }
+    co_await read_contribution(entry, answers.of(entry.member));
     Reduction& reduction = reductions_[entry.part.value()];
     if (contributions_.contains(entry)) {
       strike_between(reduction.reducer, swarm::StrikeReason::answered_challenge, entry.member);
@@ -267,9 +259,7 @@ Task<void> Round::gather() {
   co_await wait_for_parts(complete, anchor_ + setup_.rules->manifest.exchange_deadline());
   co_await checks_done();
   lap("gather");
-  const bool all = std::ranges::all_of(reductions_, [](const Reduction& reduction) {
-    return reduction.hash && reduction.decoded && !reduction.malformed;
-  });
+  const bool all = std::ranges::all_of(reductions_, &Reduction::has_result);
   if (all && next_->preview() != nullptr) {
     // Counted from here: whoever is alone ends the round before the task has begun.
     ++checks_running_;
@@ -324,20 +314,17 @@ Task<Result<void>> Round::serve_results(const std::map<std::size_t, std::set<Pee
                                   to_bytes(*reductions_[j].bytes));
       }
     }
-    const auto answers =
+    const auto set =
         co_await agree(Phase::reveal_answer, setup_.rules->manifest.exchange_deadline(), answer.encode());
+    Answers answers(set);
     for (const auto& [j, challengers] : challenged) {
       Reduction& reduction = reductions_[j];
-      const auto message = answers.find(reduction.reducer);
-      bool served = false;
-      if (message != answers.end()) {
-        const auto payload = AnswerPayload::decode(message->second.payload);
-        const PartOf entry{PartIndex(static_cast<std::uint32_t>(j)), reduction.reducer};
-        const Bytes* found = payload ? payload->find(entry) : nullptr;
-        served = found != nullptr && crypto::tree_hash(*found) == *reduction.hash;
-        if (served && !reduction.decoded) {
-          co_await check_result(j, std::make_shared<const Buffer>(Buffer::copy_of(*found)), false);
-        }
+      const PartOf entry{PartIndex(static_cast<std::uint32_t>(j)), reduction.reducer};
+      const AnswerPayload* const given = answers.of(reduction.reducer);
+      const Bytes* const found = given == nullptr ? nullptr : given->find(entry);
+      const bool served = found != nullptr && crypto::tree_hash(*found) == *reduction.hash;
+      if (served && !reduction.decoded) {
+        co_await check_result(j, std::make_shared<const Buffer>(Buffer::copy_of(*found)), false);
       }
       if (!served) {
         remove(reduction.reducer, Fault::unserved);
@@ -403,8 +390,8 @@ Task<Result<void>> Round::wait_for_help() {
   };
   co_await wait_for_parts(complete, anchor_ + setup_.rules->manifest.exchange_deadline());
   co_await checks_done();
-  if (!results_complete()) co_return fail(ErrorCode::not_found, "nobody sent a reduced part that is missing");
   ban_malformed_results();
+  if (!results_complete()) co_return fail(ErrorCode::not_found, "nobody sent a reduced part that is missing");
   co_return testudo::Result<void>{};
 }
 
@@ -473,6 +460,16 @@ bool Round::contributions_complete(bool again) const {
     }
   }
   return true;
+}
+
+// What an agreed answer shows of a contribution; null: there is none. What was agreed counts, whatever this
+// member has.
+Task<void> Round::read_contribution(PartOf entry, const AnswerPayload* answer) {
+  contributions_.erase(entry);
+  const Bytes* const found = answer == nullptr ? nullptr : answer->find(entry);
+  if (found != nullptr) {
+    co_await check_contribution(entry, std::make_shared<const Buffer>(Buffer::copy_of(*found)));
+  }
 }
 
 // Bytes that match their hash and do not decode are challenged like missing ones: the answer shows everybody.

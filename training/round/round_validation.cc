@@ -202,7 +202,7 @@ AnswerPayload::Parts Round::earlier_parts(bool as_reducer) const {
   return parts;
 }
 
-Task<void> Round::read_earlier(const AgreedBroadcast::MessageSet& answers, bool as_reducer) {
+Task<void> Round::read_earlier(Answers& answers, bool as_reducer) {
   if (disputes_.empty() || !has_records_of_disputes()) co_return;
   const RoundRecord& before = *setup_.before_last;
   for (const Validation& dispute : disputes_) {
@@ -210,10 +210,8 @@ Task<void> Round::read_earlier(const AgreedBroadcast::MessageSet& answers, bool 
     for (std::size_t j = 0; j < before.ranges.size(); ++j) {
       const PartOf entry{PartIndex(static_cast<std::uint32_t>(j)), dispute.target};
       if (earlier_.contains(entry)) continue;
-      const auto message = answers.find(as_reducer ? before.reducers[j] : dispute.target);
-      if (message == answers.end()) continue;
-      const auto payload = AnswerPayload::decode(message->second.payload);
-      const Bytes* found = payload ? payload->find_earlier(entry) : nullptr;
+      const AnswerPayload* const answer = answers.of(as_reducer ? before.reducers[j] : dispute.target);
+      const Bytes* const found = answer == nullptr ? nullptr : answer->find_earlier(entry);
       if (found == nullptr) continue;
       auto bytes = std::make_shared<const Buffer>(Buffer::copy_of(*found));
       const bool good = co_await net::offload(
@@ -423,7 +421,7 @@ std::shared_ptr<const RoundRecord> Round::make_record(const Prepared& prepared) 
     record->reducers.push_back(reduction.reducer);
     record->reduced.push_back(reduction.hash.has_value());
     auto& result = record->results.emplace_back();
-    if (!reduction.hash || std::ranges::binary_search(disputed_, j)) continue;
+    if (!reduction.has_result() || std::ranges::binary_search(disputed_, j)) continue;
     result = RoundRecord::Published{reduction.contributors, tau_of(j), *reduction.hash, reduction.claim};
   }
   for (const auto& [member, commit] : commits_) {
