@@ -71,6 +71,7 @@ struct Evidence {
 struct AppliedRound {
   RoundNumber round;
   Attempt attempt;
+  std::uint32_t fruitless_voids = 0;     // as Chain counts them
   Digest beacon{};                       // that its batches were named by
   Digest coins{};                        // that were revealed in it
   std::shared_ptr<const Roster> roster;  // that it began with
@@ -88,6 +89,7 @@ struct EvidenceContext {
   std::shared_ptr<const Roster> roster;  // before it
   Digest beacon{};                       // that the round began with
   Digest state_root{};                   // that it began with; zero before the first round
+  std::uint32_t fruitless_voids = 0;     // as Chain counts them
   std::vector<AppliedRound> earlier;     // the last two applied rounds before it, the older first
 };
 

@@ -73,7 +73,7 @@ Chain::Chain(const Manifest& manifest)
       beacon_(first_beacon(run_)) {}
 
 EvidenceContext Chain::context_of(const Outcome& outcome) const {
-  return {height_, outcome, roster_, beacon_, state_root_, applied_};
+  return {height_, outcome, roster_, beacon_, state_root_, fruitless_voids_, applied_};
 }
 
 Result<void> Chain::append(const Certificate& certificate) {
@@ -119,6 +119,7 @@ Result<void> Chain::append(const Certificate& certificate) {
     if (applied_.size() == 2) applied_.erase(applied_.begin());
     applied_.push_back({.round = outcome.round,
                         .attempt = outcome.attempt,
+                        .fruitless_voids = fruitless_voids_,
                         .beacon = beacon_,
                         .coins = outcome.coins,
                         .roster = roster_,
@@ -133,11 +134,13 @@ Result<void> Chain::append(const Certificate& certificate) {
   if (outcome.kind == OutcomeKind::apply) {
     next_round_ = next_round_.next();
     next_attempt_ = Attempt(0);
+    fruitless_voids_ = 0;
     state_root_ = outcome.state;
     beacon_ = beacon_after(outcome);
     deviation_ = outcome.deviation;
   } else {
     next_attempt_ = next_attempt_.next();
+    if (outcome.removed.empty()) ++fruitless_voids_;
   }
   return {};
 }

@@ -28,6 +28,10 @@ class Chain {
   const Digest& head() const { return head_; }      // digest of the last outcome; the run id at first
   RoundNumber next_round() const { return next_round_; }
   Attempt next_attempt() const { return next_attempt_; }
+  // Of the round that comes next: attempts that were VOID and removed nobody. What a round does without after
+  // some attempts, because it might be why they fail, follows from these alone: of the others each costs a
+  // seat, and shows that a quorum certifies.
+  std::uint32_t fruitless_voids() const { return fruitless_voids_; }
   const Roster& roster() const { return *roster_; }
   // Of the last APPLY: what a state download is checked against. Zero before the first.
   const Digest& state_root() const { return state_root_; }
@@ -46,6 +50,7 @@ class Chain {
   Digest head_;
   RoundNumber next_round_{1};
   Attempt next_attempt_{0};
+  std::uint32_t fruitless_voids_ = 0;
   std::shared_ptr<const Roster> roster_;
   Digest state_root_{};
   Digest beacon_;

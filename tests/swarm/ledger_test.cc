@@ -56,6 +56,31 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(chain.state_root() == applied.outcome.state);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a chain counts the VOIDs of a round that removed nobody, and tells evidence") {
+  Chain chain(manifest.manifest);
+  const auto void_without = [&](std::vector<Removal> removed) {
+    Outcome outcome = next_outcome(chain, run, OutcomeKind::voided);
+    outcome.removed = std::move(removed);
+    REQUIRE(chain.append(certify(outcome, {&keys[0], &keys[1]})).has_value());
+  };
+  void_without({});
+  CHECK(chain.fruitless_voids() == 1);
+  void_without({{keys[2].peer_id(), Fault::silent, {}}});
+  CHECK(chain.fruitless_voids() == 1);
+  CHECK(chain.next_attempt() == Attempt(2));
+  CHECK(chain.context_of(next_outcome(chain, run)).fruitless_voids == 1);
+  const auto apply = [&] {
+    REQUIRE(chain.append(certify(next_outcome(chain, run), {&keys[0], &keys[1]})).has_value());
+  };
+  apply();
+  CHECK(chain.fruitless_voids() == 0);
+  apply();
+  const auto earlier = chain.context_of(next_outcome(chain, run)).earlier;
+  REQUIRE(earlier.size() == 2);
+  CHECK(earlier[0].fruitless_voids == 1);
+  CHECK(earlier[1].fruitless_voids == 0);
+}
+
 TEST_CASE_FIXTURE(Fixture, "what does not continue the chain is refused, and the error says why") {
   Chain chain(manifest.manifest);
   REQUIRE(chain.append(next(chain)).has_value());

@@ -100,7 +100,8 @@ const std::map<std::string_view, Fault>& proofs() {
                                                 {"hidden_part", Fault::wrong_contribution},
                                                 {"two_votes", Fault::equivocation},
                                                 {"hidden_aggregate", Fault::wrong_aggregate},
-                                                {"flee", Fault::wrong_contribution}};
+                                                {"flee", Fault::wrong_contribution},
+                                                {"flee_by_void", Fault::wrong_contribution}};
     for (const auto& [name, what] : gradient_attack_names()) faults.emplace(name, Fault::wrong_contribution);
     faults.erase("one_computer");  // whose first name does its own work
     return faults;

@@ -124,8 +124,8 @@ std::vector<std::uint64_t> drawn_rounds(std::size_t members, std::size_t hostile
   std::vector<std::uint64_t> rounds;
   for (std::uint64_t round = 1; !liars.empty(); ++round) {
     const swarm::Roster roster(ids);
-    const std::size_t count = validator_count(
-        roster.size(), roster.greatest_hostile_count(swarm::Manifest().hostile_share), 1, swarm::Attempt(0));
+    const std::size_t count =
+        validator_count(roster.size(), roster.greatest_hostile_count(swarm::Manifest().hostile_share), 1, 0);
     const auto drawn =
         draw_validations(ids, ids, count, crypto::Hasher("lot").integer(seed).integer(round).finish());
     std::set<PeerId> attacks = liars;

@@ -10,11 +10,11 @@
 #include "tests/training/sim_testing.h"
 #include "tests/training/support.h"
 #include "training/round/payloads.h"
+#include "training/simulation/wire_attacks.h"
 
 namespace testudo::training {
 namespace {
 
-using swarm::Attempt;
 using swarm::Fault;
 using swarm::PeerId;
 
@@ -36,17 +36,17 @@ Sketch sketch_full_of(float value) {
 }
 
 TEST_CASE("validators are at most a quarter, and leave the hostile a minority of the contributors") {
-  CHECK(validator_count(3, 0, 5, Attempt(0)) == 0);
-  CHECK(validator_count(4, 1, 5, Attempt(0)) == 1);
-  CHECK(validator_count(16, 7, 5, Attempt(0)) == 1);  // with 7 of 16 hostile no more fit
-  CHECK(validator_count(16, 5, 9, Attempt(0)) == 4);  // a quarter
-  CHECK(validator_count(16, 5, 3, Attempt(0)) == 3);  // as wanted
-  CHECK(validator_count(16, 5, 3, Attempt(2)) == 1);
-  CHECK(validator_count(16, 5, 3, Attempt(7)) == 0);
-  CHECK(validator_count(16, 8, 3, Attempt(0)) == 0);
+  CHECK(validator_count(3, 0, 5, 0) == 0);
+  CHECK(validator_count(4, 1, 5, 0) == 1);
+  CHECK(validator_count(16, 7, 5, 0) == 1);  // with 7 of 16 hostile no more fit
+  CHECK(validator_count(16, 5, 9, 0) == 4);  // a quarter
+  CHECK(validator_count(16, 5, 3, 0) == 3);  // as wanted
+  CHECK(validator_count(16, 5, 3, 2) == 1);
+  CHECK(validator_count(16, 5, 3, 7) == 0);
+  CHECK(validator_count(16, 8, 3, 0) == 0);
   for (std::size_t members = 1; members <= 64; ++members) {
     for (std::size_t hostile = 0; 2 * hostile < members; ++hostile) {
-      const std::size_t count = validator_count(members, hostile, 64, Attempt(0));
+      const std::size_t count = validator_count(members, hostile, 64, 0);
       CHECK(2 * hostile + count < members);
     }
   }
@@ -296,6 +296,61 @@ TEST_CASE(
   const std::size_t last = ending.removals.size() - 1;
   for (std::size_t k = 0; k < last; ++k) CHECK(ending.removals[k].fault == Fault::silent);
   CHECK(ending.rounds[last] == ending.rounds[last - 1] + 1);
+}
+
+TEST_CASE("who voids the attempt in which its contribution may be validated is validated in the next") {
+  const Ending ending = run_with("flee_by_void", 11);
+  REQUIRE(ending.removals.size() > 1);
+  CHECK(ending.removals.back().fault == Fault::wrong_contribution);
+  for (std::size_t k = 0; k + 1 < ending.removals.size(); ++k)
+    CHECK(ending.removals[k].fault == Fault::silent);
+}
+
+TEST_CASE("disputes take place in whatever attempt, where others voided those before for a seat each") {
+  constexpr std::uint64_t every = 8;  // by then all have their seats back
+  std::size_t banned = 0;
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    CAPTURE(seed);
+    SwarmOptions options{.founders = 10,
+                         .joiners = 0,
+                         .hostile = 3,
+                         .dimension = 200,
+                         .rounds = 50,
+                         .validators = 2,
+                         .evaluate_every = 0,
+                         .seed = seed};
+    SimSwarm swarm(options);
+    for (std::uint32_t k = 0; k < 3; ++k) {
+      const auto silent = [k, from = options.attack_from](const swarm::PhaseKey& key) {
+        const std::uint64_t round = key.round.value();
+        const bool disputed = round > from && (round - from) % every == 2;
+        return disputed && key.phase >= swarm::Phase::reveal && key.attempt == swarm::Attempt(k);
+      };
+      swarm.member(7 + k).behaviour = {.name = "voids", .tamper = silent_where(silent)};
+    }
+    auto wrong = make_gradient_attack({.from_round = options.attack_from, .every = every});
+    REQUIRE(wrong.has_value());
+    swarm.member(9).behaviour.misconduct = *wrong;
+    swarm.start_all();
+    const auto found = [&] {
+      return std::ranges::any_of(swarm.member(0).removals,
+                                 [](const auto& removal) { return swarm::is_ban(removal.fault); });
+    };
+    REQUIRE(run_until(swarm, [&] { return found() || swarm.member(0).ended; }, 120min));
+    std::map<PeerId, std::size_t> seats;
+    for (const auto& removal : swarm.member(0).removals) {
+      if (!swarm::is_ban(removal.fault)) {
+        ++seats[removal.peer];
+        continue;
+      }
+      CHECK(removal.fault == Fault::wrong_contribution);
+      CHECK(removal.peer == swarm.member(9).host->id());
+      ++banned;
+    }
+    CHECK(seats.size() == 3);
+    for (const auto& [peer, count] : seats) CHECK(peer != swarm.member(0).host->id());
+  }
+  CHECK(banned > 0);
 }
 
 }  // namespace

@@ -23,10 +23,10 @@ constexpr double wrong_beyond = 2;
 }  // namespace
 
 std::size_t validator_count(std::size_t members, std::size_t hostile_count, std::uint32_t wanted,
-                            swarm::Attempt attempt) {
+                            std::uint32_t fruitless_voids) {
   if (members <= 2 * hostile_count + 1) return 0;
   const std::size_t most = std::min<std::size_t>({wanted, members / 4, members - 1 - 2 * hostile_count});
-  return most > attempt.value() ? most - attempt.value() : 0;
+  return most > fruitless_voids ? most - fruitless_voids : 0;
 }
 
 std::vector<Validation> draw_validations(std::span<const PeerId> members, std::span<const PeerId> candidates,

@@ -31,9 +31,11 @@ struct Validation {
 
 // How many validators a round has: those that are wanted, but at most a quarter of the members, because they
 // contribute nothing themselves, and so few that the hostile stay a minority of the contributors
-// (2F + m < members); one less in each further attempt of a round, so that absences do not void it for good.
+// (2F + m < members); one less for each attempt of the round before that was VOID for nothing, without
+// anybody losing a seat, so that a round is not voided for good. (Attack: to void attempts by one seat each
+// until nobody validates; but those make the roster smaller, and so they end.)
 std::size_t validator_count(std::size_t members, std::size_t hostile_count, std::uint32_t wanted,
-                            swarm::Attempt attempt);
+                            std::uint32_t fruitless_voids);
 
 // `count` of `members` validate, each one of `candidates` that is no validator and nobody else's target;
 // fewer where there are fewer. Both are distinct peers in any order. Who validates whom follows from ids and

@@ -18,6 +18,7 @@ EvidenceCase::EvidenceCase(const CaseInput& input)
   const swarm::Outcome& outcome = context_.outcome;
   here_ = {.round = outcome.round,
            .attempt = outcome.attempt,
+           .fruitless_voids = context_.fruitless_voids,
            .beacon = context_.beacon,
            .coins = outcome.coins,
            .roster = context_.roster,
@@ -155,7 +156,8 @@ Result<void> EvidenceCase::needs_earlier_rounds() const {
 
 std::vector<Validation> EvidenceCase::drawn_validations() const {
   const AppliedRound& round = context_.earlier[1];
-  return validations_of(rules_.manifest, *round.roster, rules_.run, round.round, round.attempt, round.beacon);
+  return validations_of(rules_.manifest, *round.roster, rules_.run, round.round, round.fruitless_voids,
+                        round.beacon);
 }
 
 swarm::PhaseKey EvidenceCase::statement_key() const {

@@ -210,6 +210,7 @@ Task<void> Participant::Impl::attempt() {
               {.rules = rules_,
                .round = position.round,
                .attempt = position.attempt,
+               .fruitless_voids = chain().fruitless_voids(),
                .previous = chain().head(),
                .beacon = chain().beacon(),
                .deviation = chain().deviation(),

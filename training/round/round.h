@@ -40,6 +40,8 @@ class Round {
     std::shared_ptr<const RoundRules> rules;
     swarm::RoundNumber round;
     swarm::Attempt attempt;
+    // Of earlier attempts: VOIDs that removed nobody.
+    std::uint32_t fruitless_voids = 0;
     Digest previous{};        // head of the chain
     Digest beacon{};          // beacon(t−1)
     float deviation = 0;      // of round t−1; 0: none is known

@@ -38,9 +38,10 @@ Result<std::vector<PartRange>> partition_of(const swarm::Roster& roster, std::si
 
 std::vector<Validation> validations_of(const swarm::Manifest& manifest, const swarm::Roster& roster,
                                        const swarm::RunId& run, swarm::RoundNumber round,
-                                       swarm::Attempt attempt, const Digest& beacon) {
-  const std::size_t count = validator_count(
-      roster.size(), roster.greatest_hostile_count(manifest.hostile_share), manifest.validators, attempt);
+                                       std::uint32_t fruitless_voids, const Digest& beacon) {
+  const std::size_t count =
+      validator_count(roster.size(), roster.greatest_hostile_count(manifest.hostile_share),
+                      manifest.validators, fruitless_voids);
   std::vector<PeerId> members;
   for (const auto& member : roster.members()) members.push_back(member.id);
   return draw_validations(

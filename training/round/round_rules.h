@@ -28,11 +28,12 @@ Digest partition_lot(const swarm::RunId& run, swarm::RoundNumber round, swarm::A
 Result<std::vector<PartRange>> partition_of(const swarm::Roster& roster, std::size_t values,
                                             const Digest& lot);
 
-// The validators of a round, by the beacon that it begins with. Their targets are those that took part in the
-// round before, whether or not they still have a seat.
+// The validators of a round, by the beacon that it begins with; of its attempt after so many VOIDs that
+// removed nobody. Their targets are those that took part in the round before, whether or not they still have
+// a seat.
 std::vector<Validation> validations_of(const swarm::Manifest& manifest, const swarm::Roster& roster,
                                        const swarm::RunId& run, swarm::RoundNumber round,
-                                       swarm::Attempt attempt, const Digest& beacon);
+                                       std::uint32_t fruitless_voids, const Digest& beacon);
 
 // What these validators of a round audit of the round before, which had so many parts.
 std::vector<Audit> audits_of(const std::vector<Validation>& validators, std::size_t parts,

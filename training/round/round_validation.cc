@@ -21,7 +21,9 @@ using swarm::Phase;
 namespace {
 
 // A quorum may have needed hostile votes to open a dispute, and lack them to certify what comes of it.
-constexpr swarm::Attempt attempts_with_disputes{3};
+// Only VOIDs that removed nobody count: one that did shows that a quorum certifies. (Attack: to withhold a
+// coin in so many attempts, for a seat each, until what was found is forgotten.)
+constexpr std::uint32_t voids_with_disputes = 3;
 
 Sketch sketch_part(const RoundRules& rules, const Blob& bytes, std::size_t size, const Digest& seed) {
   return sketch_of(EncodedParts(rules.codec, size, rules.manifest.g_max, {*bytes}), seed);
@@ -31,7 +33,7 @@ Sketch sketch_part(const RoundRules& rules, const Blob& bytes, std::size_t size,
 
 void Round::draw_validators() {
   validations_ = validations_of(setup_.rules->manifest, setup_.roster, setup_.rules->run, setup_.round,
-                                setup_.attempt, setup_.beacon);
+                                setup_.fruitless_voids, setup_.beacon);
   if (!setup_.last) return;
   audits_ =
       audits_of(validations_, setup_.last->ranges.size(), setup_.rules->run, setup_.round, setup_.beacon);
@@ -161,7 +163,7 @@ std::vector<Dispute> Round::adopted(const std::map<PeerId, std::vector<Dispute>>
 }
 
 void Round::adopt_disputes(const std::map<PeerId, CheckPayload>& checks) {
-  if (setup_.attempt >= attempts_with_disputes) return;
+  if (setup_.fruitless_voids >= voids_with_disputes) return;
   std::map<PeerId, std::vector<Validation>> contributions;
   std::map<PeerId, std::vector<Audit>> results;
   for (const auto& [member, check] : checks) {

@@ -92,6 +92,20 @@ TamperedFrame frame_of(const swarm::PhaseMessage& message) {
   return {swarm::encode_control(swarm::BroadcastFrame(message)), {}, {}};
 }
 
+// In every fifth round another gradient; of the round after it nothing where `silent` says so.
+Behaviour fleeing(std::string name, std::uint64_t from_round, std::shared_ptr<Collusion> collusion,
+                  bool (*silent)(const swarm::PhaseKey&)) {
+  constexpr std::uint64_t every = 5;  // it takes three rounds to have its seat back
+  auto wrong = make_gradient_attack(
+      {.from_round = from_round, .every = every, .collusion = std::move(collusion), .flipped = nullptr});
+  return {.name = std::move(name),
+          .tamper = silent_where([=](const swarm::PhaseKey& key) {
+            const std::uint64_t round = key.round.value();
+            return round > from_round && (round - from_round) % every == 1 && silent(key);
+          }),
+          .misconduct = wrong.value()};
+}
+
 }  // namespace
 
 bool in_other_half(const PeerId& peer) { return (peer.key().raw()[5] & 1) != 0; }
@@ -142,20 +156,24 @@ Behaviour silent_in(Phase phase, bool everybody, std::uint64_t from_round) {
           }};
 }
 
+Tamper silent_where(std::function<bool(const swarm::PhaseKey&)> silent) {
+  return [silent = std::move(silent)](const PeerId&, const std::string& protocol, TamperedFrame frame) {
+    const auto broadcast = broadcast_in(protocol, frame, 0);
+    const auto key = broadcast ? swarm::key_of(*broadcast) : std::nullopt;
+    if (key && silent(*key)) return std::vector<TamperedFrame>();
+    return only(std::move(frame));
+  };
+}
+
 Behaviour flee(std::uint64_t from_round, std::shared_ptr<Collusion> collusion) {
-  constexpr std::uint64_t every = 5;  // it takes three rounds to have its seat back
-  auto wrong = make_gradient_attack(
-      {.from_round = from_round, .every = every, .collusion = std::move(collusion), .flipped = nullptr});
-  return {.name = "flee",
-          .tamper =
-              [=](const PeerId&, const std::string& protocol, TamperedFrame frame) {
-                const auto broadcast = broadcast_in(protocol, frame, from_round + 1);
-                const auto key = broadcast ? swarm::key_of(*broadcast) : std::nullopt;
-                const bool accused = key && (key->round.value() - from_round) % every == 1;
-                if (accused && key->phase >= Phase::check) return std::vector<TamperedFrame>();
-                return only(std::move(frame));
-              },
-          .misconduct = wrong.value()};
+  return fleeing("flee", from_round, std::move(collusion),
+                 [](const swarm::PhaseKey& key) { return key.phase >= Phase::check; });
+}
+
+Behaviour flee_by_void(std::uint64_t from_round, std::shared_ptr<Collusion> collusion) {
+  return fleeing("flee_by_void", from_round, std::move(collusion), [](const swarm::PhaseKey& key) {
+    return key.phase >= Phase::reveal && key.attempt == swarm::Attempt(0);
+  });
 }
 
 Behaviour withhold_parts() {

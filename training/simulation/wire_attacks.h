@@ -15,9 +15,13 @@ Behaviour equivocate(const AttackSetup& setup);
 Behaviour two_votes(const AttackSetup& setup);
 // Nothing of this phase, to everybody or to one half.
 Behaviour silent_in(swarm::Phase phase, bool everybody, std::uint64_t from_round);
+// Nothing of the phases that `silent` says, to everybody.
+Tamper silent_where(std::function<bool(const swarm::PhaseKey&)> silent);
 // In every fifth round a wrong contribution, and in the next one nothing from CHECK on, where its validator
 // speaks: it has no seat any more when that is judged, and applies again.
 Behaviour flee(std::uint64_t from_round, std::shared_ptr<Collusion> collusion = nullptr);
+// The same, but no coin in the first attempt of the next round, which is VOID before its validator speaks.
+Behaviour flee_by_void(std::uint64_t from_round, std::shared_ptr<Collusion> collusion = nullptr);
 // No parts to one half.
 Behaviour withhold_parts();
 // Parts to nobody, and answers to challenges all the same.
