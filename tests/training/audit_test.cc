@@ -363,6 +363,39 @@ TEST_CASE("of contributors that died, the reducer has the bytes: nothing is disp
   }
 }
 
+// Nine members, three of which nobody can connect to: what these say to one another comes late, so that every
+// phase takes all its time.
+SwarmOptions with_clients(const std::vector<std::string>& attacks, std::uint64_t seed) {
+  SwarmOptions options = swarm_with(attacks, seed);
+  options.founders = 5;
+  options.joiners = 4;
+  options.clients = 3;
+  options.start_members = 9;
+  options.validators = 2;
+  options.delta = 200ms;
+  options.adjust = [](swarm::Manifest& manifest) {
+    manifest.compute_deadline_ms = 3000;
+    manifest.exchange_deadline_ms = 2000;
+  };
+  return options;
+}
+
+TEST_CASE("members that nobody can connect to audit and are audited, and have no strikes for that") {
+  SwarmOptions options = with_clients({}, 91);
+  options.rounds = 20;
+  Watched honest(options);
+  honest.run();
+  CHECK(honest.removals().empty());
+  CHECK(honest.listener->wrong == 0);
+  CHECK(honest.listener->unserved == 0);
+  CHECK(honest.listener->disputed.empty());
+  Watched attacked(with_clients({"quiet_aggregate"}, 92));
+  attacked.run();
+  REQUIRE(attacked.removals().size() == 1);
+  CHECK(attacked.removals()[0].fault == Fault::wrong_aggregate);
+  CHECK(attacked.listener->unserved == 0);
+}
+
 TEST_CASE("members that are restarted again and again neither lose by audits nor save who is found by them") {
   for (std::uint64_t seed = 1; seed <= seeds(3); ++seed) {
     CAPTURE(seed);

@@ -49,6 +49,104 @@ TEST_CASE("a member may challenge a few results, or all of as many reducers as m
   CHECK_FALSE(may_challenge(missing({1, 2, 9}), reducers, 2, 3));
 }
 
+// Founders, ascending, then members that nobody can connect to, the first `struck` of which rest.
+struct WithClients {
+  std::vector<PeerId> founders;
+  std::vector<PeerId> clients;
+  swarm::Roster roster;
+
+  WithClients(std::size_t reachable, std::size_t unreachable, std::size_t struck)
+      : founders(make_ids(reachable, 1)), clients(make_ids(unreachable, 2)), roster(founders) {
+    swarm::Outcome outcome;
+    for (const PeerId& client : clients) outcome.admitted.push_back({client, true});
+    for (std::uint64_t round = 1; round <= swarm::strike_limit + 1; ++round) {
+      outcome.round = swarm::RoundNumber(round);
+      roster = roster.after(outcome, 0.33);
+      outcome = {};
+      for (std::size_t i = 0; i < struck; ++i)
+        outcome.strikes.push_back({clients[i], swarm::StrikeReason::silent_validator, std::nullopt});
+    }
+    REQUIRE(roster.resting().size() == struck);
+  }
+  std::vector<PeerId> all() const {
+    std::vector<PeerId> ids;
+    for (const auto& member : roster.members()) ids.push_back(member.id);
+    return ids;
+  }
+};
+
+TEST_CASE(
+    "what an auditor gets comes from whoever can send it, and nobody is asked for more than it may send") {
+  const auto everybody = [](const PeerId&) { return true; };
+  const auto from = [](const std::vector<PeerId>& senders, const PeerId& peer) {
+    return static_cast<std::size_t>(std::ranges::count(senders, peer));
+  };
+  {
+    // Everybody there: each its own.
+    const WithClients members(4, 1, 0);
+    const auto senders = senders_to_auditor(members.roster, members.founders[3], members.founders[0],
+                                            members.all(), everybody, 8);
+    REQUIRE(senders.has_value());
+    CHECK(*senders == members.all());
+  }
+  {
+    // Ten that rest, and room for seven beside its own: the others go on sending theirs.
+    const WithClients members(4, 20, 10);
+    const PeerId& reducer = members.founders[0];
+    const auto all = members.all();
+    const auto before = senders_to_auditor(members.roster, members.founders[3], reducer, all, everybody, 8);
+    REQUIRE(before.has_value());
+    CHECK(from(*before, reducer) == 8);
+    for (std::size_t i = 0; i < all.size(); ++i) CHECK((before->at(i) == reducer || before->at(i) == all[i]));
+    // Who does not commit then takes nobody's place.
+    const auto after = senders_to_auditor(
+        members.roster, members.founders[3], reducer, all,
+        [&](const PeerId& peer) { return peer != members.founders[1]; }, 8);
+    CHECK(after == before);
+  }
+  {
+    // Of who is gone, and who does not commit, the reducer sends what it got; of what rests as well.
+    const WithClients members(4, 4, 2);
+    const PeerId& reducer = members.founders[0];
+    std::vector<PeerId> contributors = members.all();
+    const PeerId gone = make_ids(1, 3)[0];
+    contributors.push_back(gone);
+    const auto committed = [&](const PeerId& peer) { return peer != members.founders[1]; };
+    const auto before =
+        senders_to_auditor(members.roster, members.founders[3], reducer, contributors, everybody, 8);
+    const auto after =
+        senders_to_auditor(members.roster, members.founders[3], reducer, contributors, committed, 8);
+    REQUIRE((before && after));
+    CHECK(from(*before, reducer) == 4);
+    CHECK(from(*after, reducer) == 5);
+    for (std::size_t i = 0; i < contributors.size(); ++i) {
+      const PeerId& own = contributors[i];
+      const bool silent =
+          own == gone || own == members.founders[1] || own == members.clients[0] || own == members.clients[1];
+      CHECK(after->at(i) == (silent ? reducer : own));
+    }
+  }
+  {
+    // Two that nobody can connect to have no way to each other.
+    const WithClients members(4, 6, 2);
+    const PeerId& auditor = members.clients[5];
+    const PeerId& reducer = members.founders[0];
+    const auto all = members.all();
+    const auto senders = senders_to_auditor(members.roster, auditor, reducer, all, everybody, 8);
+    REQUIRE(senders.has_value());
+    CHECK(from(*senders, reducer) == 6);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const bool client = std::ranges::find(members.clients, all[i]) != members.clients.end();
+      CHECK(senders->at(i) == (client && all[i] != auditor ? reducer : all[i]));
+    }
+    // More of them than the reducer can send for: nothing is audited, rather than that somebody is blamed.
+    CHECK_FALSE(senders_to_auditor(members.roster, auditor, reducer, all, everybody, 5).has_value());
+    CHECK(senders_to_auditor(members.roster, members.founders[1], reducer, all, everybody, 5).has_value());
+    CHECK_FALSE(
+        senders_to_auditor(members.roster, auditor, members.clients[0], all, everybody, 100).has_value());
+  }
+}
+
 TEST_CASE("a reducer may challenge a few contributions, and name all that it misses of what it gives up") {
   swarm::Manifest manifest;
   manifest.challenge_limit = 2;

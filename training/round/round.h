@@ -199,7 +199,7 @@ class Round {
   std::optional<Sketch> own_word(const PeerId& target, std::size_t part) const;
   net::Task<std::optional<double>> measure(PeerId target);
   // Results that are reduced again (round_audit.cc).
-  PeerId sender_to_audit(const Audit& audit, const PeerId& contributor, bool committed) const;
+  std::optional<std::vector<PeerId>> senders_to(const Audit& audit, bool committed) const;
   void send_audited(bool committed);
   void begin_audit(const Audit& audit);
   net::Task<void> collect_audited();

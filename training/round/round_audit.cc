@@ -27,14 +27,18 @@ using swarm::AgreedBroadcast;
 using swarm::Fault;
 using swarm::Phase;
 
-// Who is to send the auditor the bytes of a contributor to its part: the contributor itself; of one that is
-// gone, or rests because of its strikes, the reducer that got them. So whoever keeps something from auditors
-// is struck for it until it rests, and from then on others send what it would not.
-swarm::PeerId Round::sender_to_audit(const Audit& audit, const PeerId& contributor, bool committed) const {
-  const auto index = setup_.roster.index_of(contributor);
-  const bool sends =
-      index && !setup_.roster.members()[*index].rests && (!committed || commits_.contains(contributor));
-  return sends ? contributor : setup_.last->reducers[audit.part.value()];
+// Who is to send the auditor the bytes of each contributor to its part, before or after COMMIT, the same for
+// all. So whoever keeps something from auditors is struck for it until it rests, and from then on the reducer
+// sends what it would not. Nothing: there is no such result, or not all can come to the auditor.
+std::optional<std::vector<swarm::PeerId>> Round::senders_to(const Audit& audit, bool committed) const {
+  const RoundRecord& last = *setup_.last;
+  const auto* const result = last.find_audited(audit, setup_.roster);
+  if (result == nullptr) return std::nullopt;
+  // Twice all values, as PartExchange takes them from one member.
+  return senders_to_auditor(
+      setup_.roster, audit.auditor, last.reducers[audit.part.value()], result->contributors,
+      [this, committed](const PeerId& peer) { return !committed || commits_.contains(peer); },
+      2 * last.ranges.size());
 }
 
 // COMPUTE: what this member is to send auditors. Again after COMMIT, with what members were to send that did
@@ -43,20 +47,17 @@ void Round::send_audited(bool committed) {
   if (!setup_.last) return;
   const RoundRecord& last = *setup_.last;
   for (const Audit& audit : audits_) {
-    const auto* const result = last.find_audited(audit, setup_.roster);
-    if (result == nullptr) continue;
     if (audit.auditor == self_) {
       if (!committed) begin_audit(audit);
       continue;
     }
-    std::size_t sent = 0;
-    for (std::size_t i = 0; i < result->contributors.size(); ++i) {
-      const PeerId& member = result->contributors[i];
-      const bool due = sender_to_audit(audit, member, committed) == self_ &&
-                       (!committed || sender_to_audit(audit, member, false) != self_);
-      const Blob bytes = due ? last.find_contribution({audit.part, member}, self_) : nullptr;
-      // As PartExchange takes them: twice all values, because half of the members may rest.
-      if (!bytes || member == audit.auditor || ++sent > 2 * last.ranges.size()) continue;
+    const auto& contributors = last.results[audit.part.value()]->contributors;
+    const auto before = senders_to(audit, false);
+    const auto now = senders_to(audit, committed);
+    for (std::size_t i = 0; i < contributors.size(); ++i) {
+      if (now->at(i) != self_ || (committed && before->at(i) == self_)) continue;
+      const Blob bytes = last.find_contribution({audit.part, contributors[i]}, self_);
+      if (!bytes) continue;  // this member was restarted
       exchange_.send(audit.auditor, key(PartKind::audited, PartIndex(static_cast<std::uint32_t>(i))), bytes);
     }
   }
@@ -81,12 +82,13 @@ void Round::check_arrived_audited() {
   OwnAudit& own = *own_audit_;
   const RoundRecord& last = *setup_.last;
   const auto& contributors = last.results[own.audit.part.value()]->contributors;
+  const auto senders = senders_to(own.audit, !commits_.empty());
   for (std::size_t i = 0; i < contributors.size(); ++i) {
     if (own.good[i]) continue;
     Blob bytes = contributors[i] == self_
                      ? last.find_contribution({own.audit.part, self_}, self_)
                      : exchange_.find(key(PartKind::audited, PartIndex(static_cast<std::uint32_t>(i))),
-                                      sender_to_audit(own.audit, contributors[i], !commits_.empty()));
+                                      senders->at(i));
     if (!bytes || bytes == own.arrived[i]) continue;
     own.arrived[i] = bytes;
     ++own.running;
@@ -152,10 +154,10 @@ std::optional<AuditStatement> Round::own_audit_statement() const {
   // This computer has too much to do: nobody else is to blame.
   if (!own_audit_ || own_audit_->running > 0) return std::nullopt;
   if (own_audit_->right) return *own_audit_->right ? std::nullopt : std::optional(AuditStatement{});
-  const auto& contributors = setup_.last->results[own_audit_->audit.part.value()]->contributors;
+  const auto senders = senders_to(own_audit_->audit, true);
   std::set<PeerId> owing;
-  for (std::size_t i = 0; i < contributors.size(); ++i) {
-    if (!own_audit_->good[i]) owing.insert(sender_to_audit(own_audit_->audit, contributors[i], true));
+  for (std::size_t i = 0; i < senders->size(); ++i) {
+    if (!own_audit_->good[i]) owing.insert(senders->at(i));
   }
   return AuditStatement{{owing.begin(), owing.end()}};
 }
@@ -176,18 +178,15 @@ Blob Round::audited_reducers_own() const {
 std::optional<RoundRecord::AuditSaid> Round::read_audit(const PeerId& auditor,
                                                         const AuditStatement& statement) const {
   const auto drawn = std::ranges::find(audits_, auditor, &Audit::auditor);
-  const auto* const result =
-      drawn == audits_.end() ? nullptr : setup_.last->find_audited(*drawn, setup_.roster);
-  if (result == nullptr) return std::nullopt;
+  const auto senders = drawn == audits_.end() ? std::nullopt : senders_to(*drawn, true);
+  if (!senders) return std::nullopt;
   RoundRecord::AuditSaid said{.audit = *drawn, .statement = {}, .message = nullptr};
   if (statement.is_wrong()) return said;
   const auto index = setup_.roster.index_of(auditor);
   if (!index || setup_.roster.members()[*index].rests) return std::nullopt;
-  std::set<PeerId> senders;
-  for (const PeerId& contributor : result->contributors) {
-    if (contributor != auditor) senders.insert(sender_to_audit(*drawn, contributor, true));
-  }
-  std::ranges::set_intersection(statement.unserved_by, senders,
+  std::set<PeerId> others(senders->begin(), senders->end());
+  others.erase(auditor);
+  std::ranges::set_intersection(statement.unserved_by, others,
                                 std::back_inserter(said.statement.unserved_by));
   if (said.statement.is_wrong()) return std::nullopt;
   return said;

@@ -55,6 +55,43 @@ std::vector<Audit> audits_of(const std::vector<Validation>& validators, std::siz
                      crypto::derive_seed("testudo/audits/1", run, round.value(), 0, beacon, ByteView{}));
 }
 
+std::optional<std::vector<PeerId>> senders_to_auditor(const swarm::Roster& roster, const PeerId& auditor,
+                                                      const PeerId& reducer,
+                                                      const std::vector<PeerId>& contributors,
+                                                      const std::function<bool(const PeerId&)>& committed,
+                                                      std::size_t limit) {
+  const auto find = [&roster](const PeerId& peer) {
+    const auto index = roster.index_of(peer);
+    return index ? &roster.members()[*index] : nullptr;
+  };
+  const swarm::Member* const to = find(auditor);
+  const auto has_no_way = [&](const PeerId& peer) {
+    const swarm::Member* const from = find(peer);
+    return from != nullptr && from->client_mode && to != nullptr && to->client_mode;
+  };
+  const auto cannot_be_asked = [&](const PeerId& peer) {
+    const swarm::Member* const from = find(peer);
+    return from == nullptr || from->rests;
+  };
+  std::vector<PeerId> senders = contributors;
+  std::size_t room = std::ranges::find(contributors, reducer) == contributors.end() ? limit : limit - 1;
+  // Whether the reducer can send those of all such contributors.
+  const auto let_reducer_send = [&](const std::function<bool(const PeerId&)>& such) {
+    for (std::size_t i = 0; i < senders.size(); ++i) {
+      const PeerId& own = contributors[i];
+      if (own == auditor || own == reducer || senders[i] != own || !such(own)) continue;
+      if (room == 0) return false;
+      senders[i] = reducer;
+      --room;
+    }
+    return true;
+  };
+  if (has_no_way(reducer) || !let_reducer_send(has_no_way)) return std::nullopt;
+  (void)let_reducer_send(cannot_be_asked);
+  (void)let_reducer_send([&committed](const PeerId& peer) { return !committed(peer); });
+  return senders;
+}
+
 bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t parts) {
   return (commit.parts.empty() || commit.parts.size() == parts) &&
          commit.distances.size() == (has_distances(rules) ? commit.parts.size() : 0) &&

@@ -37,6 +37,7 @@ void Round::draw_validators() {
   if (!setup_.last) return;
   audits_ =
       audits_of(validations_, setup_.last->ranges.size(), setup_.rules->run, setup_.round, setup_.beacon);
+  std::erase_if(audits_, [this](const Audit& audit) { return !senders_to(audit, false); });
 }
 
 // The target's contribution to the last round, if this member is a validator and can. Otherwise it

@@ -47,6 +47,7 @@ net::SimHostOptions host_options(const SwarmOptions& options, std::size_t i) {
     out.download = line->second;
   }
   if (attack_of(options, i) == "one_computer") out.ip = "10.255.0.1";
+  out.listening = !options.is_client(i);
   return out;
 }
 
@@ -92,13 +93,14 @@ std::vector<swarm::PeerId> ids_of(const std::vector<std::unique_ptr<SimSwarm::Me
   return ids;
 }
 
-// Lost packets and full lines delay by more than Δ promises. While a swarm grows, attackers among those that
-// join may be more for a while than the run survives.
+// Lost packets and full lines delay by more than Δ promises, and what two clients say to each other comes by
+// way of others. While a swarm grows, attackers among those that join may be more for a while than the run
+// survives.
 bool calm(const SwarmOptions& options, const swarm::Manifest& manifest) {
   const std::size_t survived =
       options.joiners > 0 ? 0
                           : swarm::Roster(manifest.founders).greatest_hostile_count(manifest.hostile_share);
-  return options.loss == 0 && options.bandwidth == 0 && options.other_lines.empty() &&
+  return options.loss == 0 && options.clients < 2 && options.bandwidth == 0 && options.other_lines.empty() &&
          !options.faulty_disks && options.latency + options.jitter < options.delta &&
          options.hostile <= survived;
 }
@@ -251,6 +253,7 @@ void SimSwarm::start(std::size_t i) {
       std::make_unique<Participant>(*member.tampering, *member.dht, *member.disk, manifest_, model_,
                                     options_.evaluate_every > 0 ? model_ : nullptr, member,
                                     ParticipantOptions{.evaluate_every = options_.evaluate_every,
+                                                       .client_mode = options_.is_client(i),
                                                        .linger = options_.linger,
                                                        .misconduct = member.behaviour.misconduct.get()});
   member.tasks = std::make_unique<net::TaskGroup>(scheduler_);

@@ -29,7 +29,8 @@ namespace testudo::training {
 struct SwarmOptions {
   std::size_t founders = 3;
   std::size_t joiners = 2;
-  std::size_t hostile = 0;                           // the last of all members
+  std::size_t clients = 0;  // the first of those that join: nobody can connect to them
+  std::size_t hostile = 0;  // the last of all members
   std::vector<std::string> attacks = {"sign_flip"};  // the hostile take turns
   std::uint64_t attack_from = 3;                     // honest before this round
   std::uint64_t attack_every = 1;                    // gradient attacks: in every so many-th round only
@@ -64,6 +65,7 @@ struct SwarmOptions {
   std::uint64_t seed = 1;
 
   std::size_t members() const { return founders + joiners; }
+  bool is_client(std::size_t i) const { return i >= founders && i < founders + clients; }
 };
 
 // What happens, for whoever watches. Called within a turn.
