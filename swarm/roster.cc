@@ -56,9 +56,11 @@ void Roster::let_rest(double hostile_share) {
     ids.push_back(member.id);
     if (member.client_mode) unreachable.insert(member.id);
   }
-  const std::set<PeerId> rest =
-      swarm::resting(strikes_, ids, unreachable, greatest_hostile_count(hostile_share));
-  for (Member& member : members_) member.rests = rest.contains(member.id);
+  const Struck struck = count_strikes(strikes_, ids, unreachable, greatest_hostile_count(hostile_share));
+  for (Member& member : members_) {
+    member.rests = struck.resting.contains(member.id);
+    member.struck_out = struck.out.contains(member.id);
+  }
 }
 
 std::vector<PeerId> Roster::resting() const {

@@ -25,6 +25,7 @@ struct Member {
   bool founder = false;
   bool client_mode = false;  // takes no inbound connections
   bool rests = false;        // because of its strikes (strikes.h)
+  bool struck_out = false;   // so does whoever rests; others have no room to
   std::uint32_t weight = 1;  // of its vote: 1 until influence is earned by audited samples
   RoundNumber since;
 

@@ -7,7 +7,7 @@ namespace testudo::swarm {
 
 namespace {
 
-struct Struck {
+struct StrikesOf {  // one member
   std::set<RoundNumber> rounds;
   std::set<PeerId> others;
 };
@@ -41,10 +41,10 @@ std::string_view advice(StrikeReason reason) {
   return "";
 }
 
-std::set<PeerId> resting(std::span<const PastStrike> strikes, const std::vector<PeerId>& members,
-                         const std::set<PeerId>& unreachable, std::size_t hostile_count) {
+Struck count_strikes(std::span<const PastStrike> strikes, const std::vector<PeerId>& members,
+                     const std::set<PeerId>& unreachable, std::size_t hostile_count) {
   std::vector<const PastStrike*> counted;
-  std::map<PeerId, Struck> all;
+  std::map<PeerId, StrikesOf> all;
   for (const PastStrike& past : strikes) {
     const std::vector<PeerId> ends = ends_of(past.strike);
     const auto seated = [&](const PeerId& end) { return std::ranges::binary_search(members, end); };
@@ -59,43 +59,42 @@ std::set<PeerId> resting(std::span<const PastStrike> strikes, const std::vector<
   // With F = 0 a strike between two cannot be: one is as likely as the other to be the one that lies.
   const std::size_t liars = std::max<std::size_t>(hostile_count, 1);
   std::vector<std::pair<std::size_t, PeerId>> alone;  // by rounds
-  for (const auto& [peer, struck] : all) {
-    if (struck.rounds.size() >= strike_limit && struck.others.size() > liars)
-      alone.emplace_back(struck.rounds.size(), peer);
+  for (const auto& [peer, of_it] : all) {
+    if (of_it.rounds.size() >= strike_limit && of_it.others.size() > liars)
+      alone.emplace_back(of_it.rounds.size(), peer);
   }
   if (2 * alone.size() > members.size()) return {};
   std::ranges::sort(alone, [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : a.second < b.second;
   });
   std::size_t room = (members.size() - unreachable.size()) / 2;
-  std::set<PeerId> rest;
+  Struck struck;
   const auto let_rest = [&](const std::vector<PeerId>& peers) {
     const auto reducers = static_cast<std::size_t>(
         std::ranges::count_if(peers, [&](const PeerId& peer) { return !unreachable.contains(peer); }));
     if (reducers > room) return;
     room -= reducers;
-    rest.insert(peers.begin(), peers.end());
+    struck.resting.insert(peers.begin(), peers.end());
   };
-  std::set<PeerId> explained;
   for (const auto& [rounds, peer] : alone) {
-    explained.insert(peer);
+    struck.out.insert(peer);
     let_rest({peer});
   }
 
   std::map<PeerId, std::set<RoundNumber>> rounds;
   for (const PastStrike* past : counted) {
     const std::vector<PeerId> ends = ends_of(past->strike);
-    if (std::ranges::any_of(ends, [&](const PeerId& end) { return explained.contains(end); })) continue;
+    if (std::ranges::any_of(ends, [&](const PeerId& end) { return struck.out.contains(end); })) continue;
     bool too_many = false;
     for (const PeerId& end : ends) {
       rounds[end].insert(past->round);
       too_many = too_many || rounds[end].size() >= strike_limit;
     }
     if (!too_many) continue;
-    explained.insert(ends.begin(), ends.end());
+    struck.out.insert(ends.begin(), ends.end());
     let_rest(ends);
   }
-  return rest;
+  return struck;
 }
 
 }  // namespace testudo::swarm

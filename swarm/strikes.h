@@ -21,6 +21,9 @@
 //     members, which pay nothing for them, until there is no room for those that do.)
 //  5. If more than half of the members would have to rest by rule 2, they cannot all be hostile: the network
 //     breaks its promise, and nobody rests. (The parts would come to fewer lines, and make it worse.)
+//  6. All whose strikes are explained are *struck out*, with or without room to rest: what they go on saying
+//     that would only strike them again is not heard, and what others lack of them is asked of somebody else
+//     where that can be. (Attack: to be struck when there is no room left, and to go on for nothing.)
 //  Hence, whatever F members do in such a network: not more honest than hostile members rest.
 // Cost: O(s log s) for s strikes in the window.
 #pragma once
@@ -47,8 +50,12 @@ struct PastStrike {
 // What the owner of a struck member may look at, for logs.
 std::string_view advice(StrikeReason reason);
 
-// Who rests. `members` ascending; `unreachable`: those of them that reduce nothing anyway.
-std::set<PeerId> resting(std::span<const PastStrike> strikes, const std::vector<PeerId>& members,
-                         const std::set<PeerId>& unreachable, std::size_t hostile_count);
+struct Struck {
+  std::set<PeerId> resting;
+  std::set<PeerId> out;  // these, and those for whom there was no room
+};
+// `members` ascending; `unreachable`: those of them that reduce nothing anyway.
+Struck count_strikes(std::span<const PastStrike> strikes, const std::vector<PeerId>& members,
+                     const std::set<PeerId>& unreachable, std::size_t hostile_count);
 
 }  // namespace testudo::swarm

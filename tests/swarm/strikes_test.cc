@@ -42,14 +42,26 @@ struct Members {
   std::set<std::size_t> resting(const std::vector<Pair>& pairs, std::size_t hostile_count,
                                 const std::vector<std::size_t>& without = {},
                                 const std::vector<std::size_t>& unreachable = {}) const {
+    return numbers_of(struck(pairs, hostile_count, without, unreachable).resting);
+  }
+  std::set<std::size_t> struck_out(const std::vector<Pair>& pairs, std::size_t hostile_count) const {
+    return numbers_of(struck(pairs, hostile_count, {}, {}).out);
+  }
+
+ private:
+  Struck struck(const std::vector<Pair>& pairs, std::size_t hostile_count,
+                const std::vector<std::size_t>& without, const std::vector<std::size_t>& unreachable) const {
     std::vector<PeerId> seated;
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (std::ranges::find(without, i) == without.end()) seated.push_back(ids[i]);
     }
     std::set<PeerId> clients;
     for (const std::size_t i : unreachable) clients.insert(ids[i]);
+    return count_strikes(strikes(pairs), seated, clients, hostile_count);
+  }
+  std::set<std::size_t> numbers_of(const std::set<PeerId>& peers) const {
     std::set<std::size_t> numbers;
-    for (const PeerId& peer : swarm::resting(strikes(pairs), seated, clients, hostile_count))
+    for (const PeerId& peer : peers)
       numbers.insert(static_cast<std::size_t>(std::ranges::find(ids, peer) - ids.begin()));
     return numbers;
   }
@@ -124,6 +136,19 @@ TEST_CASE("at least half of the members reduce, two rest or neither, and nobody 
   }
   CHECK(members.resting(storm, 1).empty());
   CHECK(Members(2).resting({{1, 0, 1}, {2, 0, 1}, {3, 0, 1}}, 0).empty());
+}
+
+TEST_CASE("two for whom there is no room to rest are struck out all the same") {
+  const Members members(6);  // three may rest
+  std::vector<Pair> pairs;
+  for (std::uint64_t round = 1; round <= 3; ++round) pairs.push_back({round, 0, 5});
+  CHECK(members.struck_out(pairs, 2) == Set{0, 5});
+  for (std::uint64_t round = 4; round <= 6; ++round) pairs.push_back({round, 1, 4});
+  CHECK(members.resting(pairs, 2) == Set{0, 5});
+  CHECK(members.struck_out(pairs, 2) == Set{0, 1, 4, 5});
+  // And take nobody else with them.
+  pairs.push_back({7, 1, 3});
+  CHECK(members.struck_out(pairs, 2) == Set{0, 1, 4, 5});
 }
 
 TEST_CASE("strikes of who reduces nothing anyway leave the room to those that pay for theirs") {

@@ -228,6 +228,18 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("who is struck out and has no room to rest opens no disputes for nothing either") {
+  for (const char* attack : {"unserved_audit", "withheld_audit"}) {
+    CAPTURE(attack);
+    // Of seven three may rest: one of the two, and whom it takes with it.
+    Watched watched(swarm_with({attack, attack}, 5));
+    watched.run();
+    CHECK(watched.swarm.member(0).rested.size() < 2 * watched.liars.size());
+    CHECK_FALSE(watched.listener->disputed.empty());
+    CHECK(watched.listener->disputed.size() <= disputes_of_one * watched.liars.size());
+  }
+}
+
 TEST_CASE(
     "a contributor that keeps its bytes from auditors has strikes until it rests, and from then on reducers "
     "send them") {

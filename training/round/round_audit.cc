@@ -28,8 +28,8 @@ using swarm::Fault;
 using swarm::Phase;
 
 // Who is to send the auditor the bytes of each contributor to its part, before or after COMMIT, the same for
-// all. So whoever keeps something from auditors is struck for it until it rests, and from then on the reducer
-// sends what it would not. Nothing: there is no such result, or not all can come to the auditor.
+// all. So whoever keeps something from auditors is struck for it until it is struck out, and from then on the
+// reducer sends what it would not. Nothing: there is no such result, or not all can come to the auditor.
 std::optional<std::vector<swarm::PeerId>> Round::senders_to(const Audit& audit, bool committed) const {
   const RoundRecord& last = *setup_.last;
   const auto* const result = last.find_audited(audit, setup_.roster);
@@ -174,7 +174,7 @@ Blob Round::audited_reducers_own() const {
 }
 
 // What an auditor says, as far as it counts: of those whom it names, those that were to send it something.
-// An auditor that rests because of its strikes, for saying so before, opens no more disputes by that.
+// An auditor that is struck out, for saying so before, opens no more disputes by that.
 std::optional<RoundRecord::AuditSaid> Round::read_audit(const PeerId& auditor,
                                                         const AuditStatement& statement) const {
   const auto drawn = std::ranges::find(audits_, auditor, &Audit::auditor);
@@ -183,7 +183,7 @@ std::optional<RoundRecord::AuditSaid> Round::read_audit(const PeerId& auditor,
   RoundRecord::AuditSaid said{.audit = *drawn, .statement = {}, .message = nullptr};
   if (statement.is_wrong()) return said;
   const auto index = setup_.roster.index_of(auditor);
-  if (!index || setup_.roster.members()[*index].rests) return std::nullopt;
+  if (!index || setup_.roster.members()[*index].struck_out) return std::nullopt;
   std::set<PeerId> others(senders->begin(), senders->end());
   others.erase(auditor);
   std::ranges::set_intersection(statement.unserved_by, others,

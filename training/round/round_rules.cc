@@ -71,7 +71,7 @@ std::optional<std::vector<PeerId>> senders_to_auditor(const swarm::Roster& roste
   };
   const auto cannot_be_asked = [&](const PeerId& peer) {
     const swarm::Member* const from = find(peer);
-    return from == nullptr || from->rests;
+    return from == nullptr || from->struck_out;
   };
   std::vector<PeerId> senders = contributors;
   std::size_t room = std::ranges::find(contributors, reducer) == contributors.end() ? limit : limit - 1;

@@ -42,12 +42,12 @@ std::vector<Audit> audits_of(const std::vector<Validation>& validators, std::siz
                              const swarm::RunId& run, swarm::RoundNumber round, const Digest& beacon);
 
 // Who sends an auditor what each of the contributors to its part committed to, in their order: each its own;
-// the reducer, which got them, those of contributors that are gone or rest because of strikes, and of those
-// that have no way to the auditor because neither takes connections, at most `limit` > 0 with its own. Beyond
-// that everybody sends its own: strikes of who rests are explained already. Whoever reckons with other
-// senders than the auditor does is struck for nothing. `committed`: whether a member is there, by the COMMIT
-// of this round; before it, everybody is, and who sends then goes on doing so. Nothing: the auditor cannot
-// get it all, and audits nothing.
+// the reducer, which got them, those of contributors that are gone or struck out (swarm/strikes.h), and of
+// those that have no way to the auditor because neither takes connections, at most `limit` > 0 with its own.
+// Beyond that everybody sends its own: strikes of who is struck out are explained already. Whoever reckons
+// with other senders than the auditor does is struck for nothing. `committed`: whether a member is there, by
+// the COMMIT of this round; before it, everybody is, and who sends then goes on doing so. Nothing: the
+// auditor cannot get it all, and audits nothing.
 std::optional<std::vector<swarm::PeerId>> senders_to_auditor(
     const swarm::Roster& roster, const swarm::PeerId& auditor, const swarm::PeerId& reducer,
     const std::vector<swarm::PeerId>& contributors,
