@@ -276,6 +276,21 @@ TEST_CASE("what comes to an auditor late hides no result") {
   }
 }
 
+TEST_CASE("what comes to an auditor late hides no result where the rule takes longer than CHECK waits") {
+  SwarmOptions options = swarm_with({"late_audit", "late_audit"}, 9);
+  options.adjust = [](swarm::Manifest& manifest) { manifest.exchange_deadline_ms = 3000; };
+  options.work = 600ms;  // to check what came, and then to reduce: more than CHECK waits, 3 s − 4Δ
+  // The results are on their way for 20 ms and checked for 600 ms, then REVEAL takes 40 ms.
+  constexpr net::Duration by_the_end_of_reveal = 600ms;
+  Watched watched(options, [&](SimSwarm&, std::size_t) {
+    return late_audit(CodecKind::int8, 0.01, by_the_end_of_reveal, options.attack_from);
+  });
+  watched.run();
+  CHECK(watched.listener->unserved > 0);
+  CHECK_FALSE(watched.removals().empty());
+  check_stopped(watched);
+}
+
 TEST_CASE("a shift that the reducer's own sketch hides from everybody is found by an audit") {
   constexpr double shift = 0.1;
   const SwarmOptions options = swarm_with({"zero"}, 8, "centered_clip");

@@ -115,6 +115,11 @@ class Round {
     std::size_t running = 0;    // jobs on the pool
     bool closed = false;        // what comes now does not count
     std::optional<bool> right;  // the result; nothing: not reduced again yet
+    struct Arrival {
+      PeerId sender;
+      net::TimePoint time;
+    };
+    std::optional<Arrival> last_late;  // of what came after COMMIT
   };
   struct Batch {  // whose contribution, from what
     PeerId member;

@@ -91,6 +91,7 @@ void Round::check_arrived_audited() {
                                       senders->at(i));
     if (!bytes || bytes == own.arrived[i]) continue;
     own.arrived[i] = bytes;
+    if (!commits_.empty() && contributors[i] != self_) own.last_late = {senders->at(i), scheduler_.now()};
     ++own.running;
     checks_.spawn(check_audited(i, std::move(bytes)));
   }
@@ -151,8 +152,16 @@ ReduceJob Round::audit_job(const RoundRecord& of, std::size_t part, std::vector<
 }
 
 std::optional<AuditStatement> Round::own_audit_statement() const {
-  // This computer has too much to do: nobody else is to blame.
-  if (!own_audit_ || own_audit_->running > 0) return std::nullopt;
+  if (!own_audit_) return std::nullopt;
+  if (own_audit_->running > 0) {
+    // Who sent the last bytes so late that an audit has less time than REDUCE gives the reducers hides by
+    // that what a rule that takes so long would show. Otherwise this computer has too much to do, and nobody
+    // else is to blame.
+    const auto& last = own_audit_->last_late;
+    const net::Duration due = 2 * setup_.rules->manifest.exchange_deadline();
+    if (!last || scheduler_.now() - last->time >= due) return std::nullopt;
+    return AuditStatement{{last->sender}};
+  }
   if (own_audit_->right) return *own_audit_->right ? std::nullopt : std::optional(AuditStatement{});
   const auto senders = senders_to(own_audit_->audit, true);
   std::set<PeerId> owing;
