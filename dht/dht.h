@@ -52,9 +52,9 @@ class Dht {
   Dht(const Dht&) = delete;
   Dht& operator=(const Dht&) = delete;
 
-  // Dials the given peers, finds its own neighbourhood and fills its table; then keeps it fresh. An error
-  // when peers were given and none could be reached or answered (it may be called again). With none, this is
-  // the first.
+  // Dials the given peers and finds its own neighbourhood. Then it can be used, and is found; in the
+  // background it fills its table, and keeps it fresh. An error when peers were given and none could be
+  // reached or answered (it may be called again). With none, this is the first.
   Task<Result<void>> bootstrap(std::vector<PeerAddress> peers);
 
   // The namespace is the prefix of its keys, as "/testudo/run/".

@@ -211,7 +211,6 @@ Task<Result<void>> Dht::bootstrap(std::vector<PeerAddress> peers) {
     answered = co_await find_neighbours();
   }
   if (any && !answered) co_return fail(ErrorCode::timeout, "no bootstrap peer answered:" + names_of(peers));
-  co_await look_around();
   if (!std::exchange(refreshing_, true)) background_.spawn(refresh_periodically());
   co_return Result<void>{};
 }
@@ -239,6 +238,9 @@ Task<void> Dht::look_around() {
 }
 
 Task<void> Dht::refresh_periodically() {
+  // What has been found so far is enough for every lookup; a full table saves them hops. Nobody waits for one
+  // lookup a bucket: over long lines that takes longer than anything else that a newcomer does.
+  co_await look_around();
   while (true) {
     // Not all nodes at once, even if they were started together.
     const double spread = 0.75 + 0.5 * host_.rng().unit();

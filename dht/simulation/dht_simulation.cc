@@ -16,11 +16,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t in_flight = 32;       // operations at a time
-constexpr std::size_t most_tries = 1000;    // to draw a node that has not been drawn yet
-constexpr net::Duration patience = 10min;   // for one operation: beyond every timeout of a lookup
-constexpr double greatest_hops = 1.1;       // times those of full tables
-constexpr double hops_with_churn = 1.5;     // tables are behind what lives
+constexpr std::size_t in_flight = 32;           // operations at a time
+constexpr std::size_t most_tries = 1000;        // to draw a node that has not been drawn yet
+constexpr net::Duration patience = 10min;       // for one operation: beyond every timeout of a lookup
+constexpr net::Duration filling_tables = 1min;  // of those that joined last, in the background
+constexpr double greatest_hops = 1.1;           // times those of full tables
+constexpr double hops_with_churn = 1.5;         // tables are behind what lives
 constexpr double chance = 2;                // standard errors: what a mean of so few lookups may be off by
 constexpr double nearest_with_churn = 0.9;  // some of the k nearest have just come or gone
 constexpr double newest_with_churn = 0.95;  // all holders of a value may be away
@@ -69,6 +70,7 @@ class Simulation {
   DhtSimulationReport run() {
     join();
     report_.joining_time = now().time_since_epoch();
+    wait(1, now() + filling_tables, "joining", options_.nodes, options_.nodes);
     if (options_.kills_per_minute > 0) plan(until_next_kill(), nobody);
     write(1);
     write(2);

@@ -170,6 +170,27 @@ TEST_CASE("a newcomer whose first question is lost asks again, until its neighbo
   }
 }
 
+TEST_CASE("a newcomer can be used and is found after one lookup, and fills its table meanwhile") {
+  SwarmOfNodes swarm(16);
+  swarm.join(200);
+  Dht& late = swarm.add();
+  const PeerId& self = swarm.host(swarm.size() - 1).id();
+  CHECK(swarm.run(late.bootstrap({swarm.host(0).peer_address()})).has_value());
+  CHECK(late.statistics().lookups == 1);  // a second one, and it would be seconds late over a long line
+  const std::size_t known = late.table().size();
+  for (std::size_t i = 1; i < 200; i += 20) {
+    const auto closest = swarm.run(swarm.node(i).find_closest(self.to_multihash()));
+    REQUIRE_FALSE(closest.empty());
+    CHECK(closest.front().id == self);
+  }
+  const Bytes value = to_bytes("at once");
+  CHECK(swarm.run(late.put(ManifestValidator::key_of(value), value)).has_value());
+  CHECK(*swarm.run(swarm.node(100).get(ManifestValidator::key_of(value))) == value);
+  swarm.scheduler().run_for(1min);
+  CHECK(late.statistics().lookups >= 2 + late.table().buckets_in_use() / 2);
+  CHECK(late.table().size() > known);
+}
+
 TEST_CASE("a bootstrap peer that accepts connections and answers nothing is no way in, and is named") {
   SwarmOfNodes swarm(15);
   swarm.join(2);

@@ -53,7 +53,12 @@ Behaviour misbehaving(std::string name, std::shared_ptr<Misconduct> misconduct) 
 }
 
 SwarmOptions small_swarm(std::string rule = "centered_clip") {
-  return {.founders = 3, .joiners = 2, .dimension = 200, .rounds = 8, .rule = std::move(rule)};
+  return {.founders = 3,
+          .joiners = 2,
+          .dimension = 200,
+          .rounds = 8,
+          .start_members = 5,
+          .rule = std::move(rule)};
 }
 SwarmOptions validated_swarm(std::uint64_t seed) {
   return {.founders = 3,
@@ -255,7 +260,9 @@ TEST_CASE("what an audit finds two rounds later is proven by the bytes of the ro
 }
 
 TEST_CASE("a member that was not there when somebody was banned gets the evidence from others") {
-  SimSwarm swarm(small_swarm());
+  SwarmOptions options = small_swarm();
+  options.start_members = 4;
+  SimSwarm swarm(options);
   constexpr std::size_t late = 3;
   constexpr std::size_t liar = 4;
   swarm.member(liar).behaviour = wrong_aggregate(CodecKind::int8, 3, from_round);

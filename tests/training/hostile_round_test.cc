@@ -19,7 +19,13 @@ struct Ending {
 };
 
 SwarmOptions options_of(std::uint64_t seed, std::string rule = "centered_clip") {
-  return {.founders = 3, .joiners = 2, .dimension = 200, .rounds = 14, .rule = std::move(rule), .seed = seed};
+  return {.founders = 3,
+          .joiners = 2,
+          .dimension = 200,
+          .rounds = 14,
+          .start_members = 5,
+          .rule = std::move(rule),
+          .seed = seed};
 }
 
 // Runs five members, the last of which tampers, and checks what must hold for the honest.

@@ -75,7 +75,9 @@ void check_that_late_answers_cost_little(Behaviour (*late)(net::Duration hold), 
 }
 
 TEST_CASE("a member that gives every step of the state late, or never, keeps no newcomer from a seat") {
-  check_that_late_answers_cost_little(slow_steps, 9s, 40s);
+  // How long depends on how many steps lie behind the snapshot when it comes: of nine rounds one after
+  // another, 3 s to 69 s.
+  check_that_late_answers_cost_little(slow_steps, 9s, 80s);
 }
 
 TEST_CASE("a member that claims a longer ledger and gives it late, or never, keeps no newcomer from a seat") {
