@@ -1,5 +1,7 @@
 #include "swarm/control.h"
 
+#include <limits>
+
 #include "net/messages/message.h"
 
 namespace testudo::swarm {
@@ -15,13 +17,15 @@ struct WireVote {
   MSGPACK_DEFINE_ARRAY(outcome, signer, signature)
 };
 
+constexpr std::int64_t not_begun = -1;
+
 struct WireHello {
   std::uint64_t height = 0;
   bool application = false;
   bool client_mode = false;
   bool looking_on = false;
-  bool begun = false;
-  MSGPACK_DEFINE_ARRAY(height, application, client_mode, looking_on, begun)
+  std::int64_t begun_ms = not_begun;
+  MSGPACK_DEFINE_ARRAY(height, application, client_mode, looking_on, begun_ms)
 };
 
 // One byte says what follows.
@@ -48,8 +52,9 @@ Bytes encode_control(const ControlFrame& frame) {
     return frame_of(Kind::certificate, certificate->encode());
   }
   const auto& hello = std::get<HelloFrame>(frame);
+  const std::int64_t begun_ms = hello.begun_ms ? std::int64_t{*hello.begun_ms} : not_begun;
   return frame_of(Kind::hello, net::pack(WireHello{hello.height, hello.application, hello.client_mode,
-                                                   hello.looking_on, hello.begun}));
+                                                   hello.looking_on, begun_ms}));
 }
 
 Result<ControlFrame> decode_control(ByteView bytes) {
@@ -73,8 +78,13 @@ Result<ControlFrame> decode_control(ByteView bytes) {
     }
     case Kind::hello: {
       TRY(WireHello wire, net::unpack<WireHello>(body));
-      return ControlFrame(
-          HelloFrame{wire.height, wire.application, wire.client_mode, wire.looking_on, wire.begun});
+      HelloFrame frame{wire.height, wire.application, wire.client_mode, wire.looking_on, std::nullopt};
+      if (wire.begun_ms != not_begun) {
+        if (wire.begun_ms < 0 || wire.begun_ms > std::numeric_limits<std::uint32_t>::max())
+          return fail(ErrorCode::protocol, "a hello from before its attempt");
+        frame.begun_ms = static_cast<std::uint32_t>(wire.begun_ms);
+      }
+      return ControlFrame(frame);
     }
   }
   return fail(ErrorCode::protocol, "unknown control frame " + std::to_string(bytes[0]));

@@ -2,6 +2,7 @@
 // where a member stands. Values; any thread.
 #pragma once
 
+#include <optional>
 #include <variant>
 
 #include "swarm/ledger.h"
@@ -24,8 +25,9 @@ struct HelloFrame {
   // The sender takes no part in the attempt at this height: it was restarted in it, or lost touch. After the
   // last round: it does not have the final state on disk yet.
   bool looking_on = false;
-  // The sender does not wait for others any more before its first round, the one at this height.
-  bool begun = false;
+  // How many milliseconds ago the sender entered the attempt at this height; nothing as long as it waits for
+  // others before its first one.
+  std::optional<std::uint32_t> begun_ms;
 };
 
 using ControlFrame = std::variant<BroadcastFrame, VoteFrame, Certificate, HelloFrame>;

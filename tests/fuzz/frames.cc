@@ -66,7 +66,7 @@ std::vector<Bytes> seeds() {
           encode_control(BroadcastFrame(bundle)),
           encode_control(VoteFrame{outcome, certificate.votes[0]}),
           encode_control(certificate),
-          encode_control(HelloFrame{3, true, false, true, false})};
+          encode_control(HelloFrame{3, true, false, true, 250})};
 }
 
 const Registered target({"frames", run, seeds, 3});

@@ -25,6 +25,30 @@ TEST_CASE("founders that are far apart, and find one another one by one, begin t
   CHECK(swarm.member(0).strikes.empty());
 }
 
+TEST_CASE("a founder that comes when the others have just begun has no more time than they have") {
+  constexpr std::size_t late = 0;
+  constexpr std::size_t liar = 3;
+  SimSwarm swarm({.founders = 4, .joiners = 0, .rounds = 2, .linger = 1h});
+  // The late one gets the liar's COMMIT from the others, at their T: what it then says came too late for
+  // them.
+  swarm.member(liar).behaviour = {
+      .name = "nothing for one",
+      .tamper = [to_whom = swarm.member(late).host->id()](const swarm::PeerId& to,
+                                                          const std::string& protocol, TamperedFrame frame) {
+        std::vector<TamperedFrame> frames;
+        if (to != to_whom || !protocol.starts_with("/testudo/round/")) frames.push_back(std::move(frame));
+        return frames;
+      }};
+  for (std::size_t i = 1; i < 4; ++i) swarm.start(i);
+  // They do not wait for it any longer.
+  REQUIRE(run_until(swarm, [&] { return swarm.member(1).started_round == 1; }, 5min));
+  run_until(swarm, [] { return false; }, 2s);
+  swarm.start(late);
+  REQUIRE(
+      run_until(swarm, [&] { return swarm.member(late).holds() == 2 && swarm.member(1).holds() == 2; }, 1h));
+  CHECK(swarm.member(late).removals.empty());
+}
+
 TEST_CASE("a lone founder trains by itself") {
   SimSwarm swarm({.founders = 1, .joiners = 0, .rounds = 5});
   swarm.start_all();

@@ -132,12 +132,12 @@ Task<void> Participant::Impl::wait_for_start() {
   net::TimePoint grace = scheduler_.now() + startup_grace;
   net::Timer timer = scheduler_.at(grace, [this] { changed_.pulse(); });
   std::size_t here = members_here();
-  others_begun_ = false;
+  others_entered_.clear();
   send_to_members(hello());
   while (!certificate_) {
     ask_whoever_is_ahead();
     const swarm::PhaseKey first{chain().next_round(), chain().next_attempt(), swarm::Phase::commit};
-    if (others_begun_ || broadcaster_->heard_of(first)) break;
+    if (!others_entered_.empty() || broadcaster_->heard_of(first)) break;
     if (const std::size_t now_here = members_here(); std::exchange(here, now_here) < now_here) {
       grace = std::min(scheduler_.now() + startup_grace, last);
       timer = scheduler_.at(grace, [this] { changed_.pulse(); });
@@ -147,8 +147,28 @@ Task<void> Participant::Impl::wait_for_start() {
     say_waiting(missing);
     co_await changed_.wait();
   }
+  note_entered();
   started_ = true;
   send_to_members(hello());
+}
+
+// In the attempt at this height. Whoever was restarted in it cannot say since when; nobody who comes after it
+// is in time.
+void Participant::Impl::note_entered() {
+  const swarm::Ledger::Position position{chain().next_round(), chain().next_attempt()};
+  if (started_) first_attempt_ = false;
+  entered_ = scheduler_.now() - (ledger_->entered() == position ? long_ago : net::Duration{});
+}
+
+// When the others did. It is asked for in the first attempt of this process: from then on members enter with
+// the certificate of the one before. F liars may name any time: the earliest F do not count, so that an
+// honest one was there by then.
+net::TimePoint Participant::Impl::others_entered() const {
+  if (!first_attempt_) return scheduler_.now();
+  std::vector<net::TimePoint> said;
+  for (const auto& [member, time] : others_entered_) said.push_back(time);
+  std::ranges::sort(said);
+  return said.size() > hostile_count() ? said[hostile_count()] : scheduler_.now();
 }
 
 // Members that were heard and can be told.
@@ -223,6 +243,7 @@ Task<void> Participant::Impl::attempt() {
                .marks = std::exchange(marks_, {}),
                .last = record_of(position.round.value() - 1),
                .before_last = record_of(position.round.value() - 2),
+               .others_entered = [this] { return others_entered(); },
                .on_phase_ended =
                    [this](const std::string& phase) {
                      sync_->give_way(parts_move_after(phase));
@@ -345,6 +366,7 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   }
   if (!prepared) tasks_.spawn(store_beside(outcome.state, state));
   certificate_.reset();  // found once more while the disk was full
+  note_entered();
   // Whoever counts votes still gets this member's, or the certificate: the vote that made it may have been
   // lost on its way to some, and members enter the next round together. With the certificate on disk this
   // member can sign nothing else here any more.

@@ -93,6 +93,7 @@ Task<void> Participant::Impl::follow(Claim claim) {
   }
   followed_in_vain_ = chain().height() == height;
   if (followed_in_vain_) co_return;
+  note_entered();
   // One that arrived meanwhile may be the next, or among those that were fetched.
   if (certificate_ && certificate_->outcome.previous != chain().head()) certificate_.reset();
   for (const PeerId& banned : chain().roster().banned()) host_.ban(banned);

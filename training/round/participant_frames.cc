@@ -1,6 +1,7 @@
 // Votes, the frames of the others, and what is repeated every second.
 
 #include <algorithm>
+#include <limits>
 
 #include "crypto/base/log.h"
 #include "training/round/participant_impl.h"
@@ -115,11 +116,14 @@ swarm::HelloFrame Participant::Impl::hello() const {
   const bool without_model = finished && (!state_ || !states_.is_on_disk(chain().state_root()));
   // Who signed an outcome of its own before it was restarted is not out of the attempt: it stands by that.
   const bool out = spectator_ && !(voted_here() && ledger_->voted()->kind == OutcomeKind::apply);
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(scheduler_.now() - entered_);
+  constexpr std::int64_t longest = std::numeric_limits<std::uint32_t>::max();
+  const auto age_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(age.count(), 0, longest));
   return {.height = chain().height(),
           .application = !finished && !seated() && level_,
           .client_mode = options_.client_mode,
           .looking_on = out || without_model,
-          .begun = started_};
+          .begun_ms = started_ ? std::optional(age_ms) : std::nullopt};
 }
 
 void Participant::Impl::look_for_certificate() {
@@ -232,8 +236,12 @@ void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFram
     applicants_.hear({from, frame.client_mode}, scheduler_.now(), chain().beacon());
   }
   if (member && frame.height == chain().height()) {
-    others_begun_ |= frame.begun;
-    if (started_ && !frame.begun) send(from, hello());  // it waits for those that are there
+    if (frame.begun_ms) {
+      if (first_attempt_)
+        others_entered_[from] = scheduler_.now() - std::chrono::milliseconds(*frame.begun_ms);
+    } else if (started_) {
+      send(from, hello());  // it waits for those that are there
+    }
   }
   if (frame.height > chain().height()) {
     claim_ahead(from, frame.height);

@@ -33,6 +33,9 @@ using swarm::OutcomeKind;
 using swarm::PeerId;
 using namespace std::chrono_literals;
 
+// Longer ago than any phase that still lasts began.
+inline constexpr net::Duration long_ago = std::chrono::milliseconds(2 * std::int64_t{swarm::max_deadline_ms});
+
 // Votes and applications are repeated: a frame may be lost with its connection.
 inline constexpr net::Duration repeat_every = 1s;
 
@@ -123,6 +126,8 @@ class Participant::Impl {
   Task<void> repeat_loop();
   Task<void> report_loop();
   Task<void> wait_for_start();
+  void note_entered();
+  net::TimePoint others_entered() const;
   Task<void> follow(Claim claim);
   Task<void> ask_for_certificate(Claim claim);
   void ask_whoever_is_ahead();
@@ -244,7 +249,9 @@ class Participant::Impl {
   std::string waiting_;
   net::TimePoint say_unwritten_from_;  // what the disk says is not repeated before
   bool started_ = false;
-  bool others_begun_ = false;  // a member said so, at this height
+  bool first_attempt_ = true;                        // of this process
+  net::TimePoint entered_;                           // the attempt at this height
+  std::map<PeerId, net::TimePoint> others_entered_;  // the attempt at this height, as they say
   net::Event changed_;
   net::Channel<PendingReport> reports_;
   bool reported_all_ = false;
