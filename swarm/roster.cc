@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "swarm/ballot.h"
+
 namespace testudo::swarm {
 
 Roster::Roster(std::vector<PeerId> founders) : founders_(std::move(founders)) {
@@ -35,6 +37,15 @@ Roster Roster::after(const Outcome& outcome, double hostile_share) const {
                              .client_mode = admission.client_mode,
                              .since = since});
     next.former_.erase(admission.peer);
+  }
+  // No more than this: while founding nothing is certified without founders, and no round gives them back
+  // their seats when there are too few for a round. So all begin again.
+  const bool nothing_agreed =
+      outcome == plain_void(outcome.run, outcome.round, outcome.attempt, outcome.previous);
+  for (const PeerId& founder : founders_) {
+    if (!founding_ || !nothing_agreed || contains(founder)) continue;
+    next.members_.push_back({.id = founder, .founder = true, .since = since});
+    next.former_.erase(founder);
   }
   std::erase_if(next.former_, [since](const auto& entry) {
     return since.value() - entry.second.value() > answerable_rounds;

@@ -1,5 +1,6 @@
 #include "swarm/roster.h"
 
+#include "swarm/ballot.h"
 #include "tests/swarm/testing.h"
 
 using namespace testudo;
@@ -93,6 +94,37 @@ TEST_CASE("a banned founder is no founder any more: nobody waits for it, an elim
   // Two of four are no majority, two of the three that are left are one.
   CHECK_FALSE(is_quorum(before, {ids[0], ids[3]}, {ids[0], ids[3]}));
   CHECK(is_quorum(after, {ids[0], ids[3]}, {ids[0], ids[3]}));
+}
+
+TEST_CASE("while founding, a VOID that agrees on nothing gives founders their seats back, and nobody else") {
+  const auto ids = ids_of(make_keys(5));
+  Outcome outcome;
+  outcome.round = RoundNumber(3);
+  outcome.admitted = {{ids[4], false}};
+  const Roster all = Roster({ids[0], ids[1], ids[2], ids[3]}).after(outcome, hostile_share);
+  outcome = {};
+  outcome.round = RoundNumber(4);
+  outcome.removed = {{ids[0], Fault::silent, {}},
+                     {ids[1], Fault::equivocation, digest_of("proof")},
+                     {ids[4], Fault::absent, {}}};
+  const Roster few = all.after(outcome, hostile_share);
+  REQUIRE(few.size() == 2);
+
+  Outcome nothing = plain_void({}, RoundNumber(5), Attempt(1), digest_of("head"));
+  const Roster again = few.after(nothing, hostile_share);
+  REQUIRE(again.size() == 3);
+  REQUIRE(again.contains(ids[0]));
+  const Member& back = again.members()[*again.index_of(ids[0])];
+  CHECK(back.founder);
+  CHECK(back.since == RoundNumber(5));
+  CHECK(std::ranges::is_sorted(again.members(), {}, &Member::id));
+  CHECK(again.is_banned(ids[1]));
+  CHECK_FALSE(again.contains(ids[1]));
+  CHECK_FALSE(again.contains(ids[4]));
+
+  // One that was agreed on among those that took part takes nobody back.
+  nothing.present = {ids[2], ids[3]};
+  CHECK(few.after(nothing, hostile_share).size() == 2);
 }
 
 TEST_CASE("a run that once had sixteen members is founded for ever") {

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <ranges>
+
 #include "tests/training/sim_testing.h"
 
 namespace testudo::training {
@@ -228,6 +231,27 @@ TEST_CASE("founders that die at any moment, alone or together, and come back do 
       for (const auto& removal : swarm.member(i).removals) CHECK_FALSE(is_ban(removal.fault));
     }
   }
+}
+
+TEST_CASE("founders without a seat have it back when those that are left cannot certify anything") {
+  // Two honest founders are left with one that is never where they are: three of five have to sign.
+  SimSwarm swarm({.founders = 5,
+                  .joiners = 0,
+                  .hostile = 1,
+                  .attacks = {"unconfirmed"},
+                  .attack_from = 2,
+                  .survive = 0.45,
+                  .rounds = 3});
+  swarm.start_all();
+  REQUIRE(run_until(swarm, [&] { return swarm.member(0).started_round == 2; }, 5min));
+  for (const std::size_t i : {2U, 3U}) swarm.crash(i);
+  REQUIRE(run_until(swarm, [&] { return swarm.member(0).removals.size() == 2; }, 10min));
+  for (const std::size_t i : {2U, 3U}) swarm.start(i);
+  const auto all_hold = [&] {
+    return std::ranges::all_of(std::views::iota(std::size_t{0}, std::size_t{4}),
+                               [&](std::size_t i) { return swarm.member(i).holds() == 3; });
+  };
+  CHECK(run_until(swarm, all_hold, 1h));
 }
 
 TEST_CASE("a newcomer whose download takes longer than a round's work applies when it has the state") {

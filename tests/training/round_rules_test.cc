@@ -244,6 +244,24 @@ TEST_CASE("who applies is admitted when more than half list it alike, up to the 
   CHECK(admissions(roster, commits, 10, 64, Digest{}).empty());
 }
 
+TEST_CASE("a founder that lost its seat finds it free as long as the run is founding") {
+  const auto ids = make_ids(4);
+  swarm::Outcome lost;
+  lost.round = swarm::RoundNumber(1);
+  lost.removed = {{ids[3], swarm::Fault::silent, {}}};
+  const swarm::Roster roster = swarm::Roster(ids).after(lost, 1.0 / 3);
+  std::map<PeerId, CommitPayload> commits;
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (const PeerId& applicant : make_ids(3, 2)) commits[ids[i]].applications.push_back({applicant, false});
+  }
+  CHECK(admissions(roster, commits, 10, 6, Digest{}).size() == 2);
+  CHECK(admissions(roster, commits, 10, 4, Digest{}).empty());
+  for (std::size_t i = 0; i < 3; ++i) commits[ids[i]].applications.push_back({ids[3], false});
+  const auto back = admissions(roster, commits, 10, 4, Digest{});
+  REQUIRE(back.size() == 1);
+  CHECK(back.front().peer == ids[3]);
+}
+
 TEST_CASE("which disputes come first follows from the coins, and every member's are first as often") {
   const auto ids = make_ids(5);
   std::map<PeerId, std::size_t> first;

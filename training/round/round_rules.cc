@@ -253,10 +253,18 @@ std::vector<swarm::Admission> admissions(const swarm::Roster& roster,
   std::ranges::sort(drawn, {}, &std::pair<Digest, swarm::Admission>::first);
   const auto cap =
       std::max<std::size_t>(1, static_cast<std::size_t>(growth_cap * static_cast<double>(roster.size())));
-  const std::size_t room = group_max > roster.size() ? group_max - roster.size() : 0;
-  drawn.resize(std::min({drawn.size(), cap, room}));
+  // Founders that lost their seats may have them back at any time as long as the run is founding.
+  const auto away = static_cast<std::size_t>(std::ranges::count_if(
+      roster.founders(), [&](const PeerId& id) { return roster.founding() && !roster.contains(id); }));
+  const std::size_t taken = roster.size() + away;
+  std::size_t room = group_max > taken ? group_max - taken : 0;
   std::vector<swarm::Admission> admitted;
-  for (auto& [lot, admission] : drawn) admitted.push_back(admission);
+  for (auto& [lot, admission] : drawn) {
+    const bool has_place = roster.founding() && roster.is_founder(admission.peer);
+    if (admitted.size() == cap || (!has_place && room == 0)) continue;
+    if (!has_place) --room;
+    admitted.push_back(admission);
+  }
   std::ranges::sort(admitted, {}, &swarm::Admission::peer);
   return admitted;
 }
