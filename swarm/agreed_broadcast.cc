@@ -10,6 +10,9 @@ namespace testudo::swarm {
 AgreedBroadcast::AgreedBroadcast(Setup setup, const crypto::KeyPair& self)
     : setup_(std::move(setup)), self_(self), self_id_(self.peer_id()) {
   TESTUDO_CHECK(std::ranges::is_sorted(setup_.expected));
+  for (const PeerId& member : setup_.expected) {
+    if (setup_.voters.contains(member)) proving_.push_back(member);
+  }
 }
 
 bool AgreedBroadcast::expects(const PeerId& id) const {
@@ -134,11 +137,12 @@ bool AgreedBroadcast::receive_held(net::TimePoint now, const HeldMessage& held) 
 
 void AgreedBroadcast::look_for_proof(net::TimePoint now) {
   // A proof put together after T would have to be relayed by others to count (rule 4).
-  if (finished_ || !signed_set_ || slot(now) > 0 || digests_.size() != setup_.expected.size()) return;
+  if (finished_ || !signed_set_ || slot(now) > 0 || proving_.empty()) return;
   FastProof proof{setup_.key, signed_digest_, {}};
-  for (const auto& [holder, held] : digests_) {
-    if (held.set != signed_digest_) return;
-    proof.holders.emplace(holder, held.signature);
+  for (const PeerId& voter : proving_) {
+    const auto held = digests_.find(voter);
+    if (held == digests_.end() || held->second.set != signed_digest_) return;
+    proof.holders.emplace(voter, held->second.signature);
   }
   Relayed relayed{std::move(proof), {}};
   relayed.add_relay(setup_.run, self_);
@@ -168,13 +172,13 @@ bool AgreedBroadcast::receive_relayed(net::TimePoint now, const Relayed& relayed
     // expected.
     if (!signed_set_ || proof->set != signed_digest_) return false;
     bool all_known = true;
-    for (const PeerId& expected : setup_.expected) {
-      const auto known = digests_.find(expected);
-      const auto shown = proof->holders.find(expected);
+    for (const PeerId& voter : proving_) {
+      const auto known = digests_.find(voter);
+      const auto shown = proof->holders.find(voter);
       all_known = all_known && known != digests_.end() && shown != proof->holders.end() &&
                   known->second.signature == shown->second;
     }
-    if (!all_known && !proof->verify(setup_.run, setup_.expected)) return false;
+    if (!all_known && !proof->verify(setup_.run, proving_)) return false;
   }
   if (k > setup_.hostile_count + 1) return true;  // too late to count
   std::map<PeerId, crypto::Signature> relays;
@@ -247,10 +251,11 @@ std::vector<PeerId> AgreedBroadcast::unconfirmed() const {
   std::vector<PeerId> names;
   const bool in_time = finished_at_ < setup_.deadline;
   if (in_time || !may_name() || result_.size() < setup_.expected.size()) return names;
+  if (proving_.size() < setup_.expected.size()) return names;
   const Digest digest = digest_of(result_);
-  for (const PeerId& member : setup_.expected) {
-    if (member == self_id_) continue;
-    if (!confirmed_.contains(member) || digests_.at(member).set != digest) names.push_back(member);
+  for (const PeerId& voter : proving_) {
+    if (voter == self_id_) continue;
+    if (!confirmed_.contains(voter) || digests_.at(voter).set != digest) names.push_back(voter);
   }
   return names;
 }

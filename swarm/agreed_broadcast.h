@@ -2,11 +2,12 @@
 // do. A sans-IO machine, one a phase: frames and time in, frames and the next deadline out. Loop thread only.
 //
 // Specification (Dolev–Strong with a fast path; docs/protocol.md)
-//  Given: the expected members (the previous agreed set), T, Δ, and F, the greatest number of hostile voters.
+//  Given: the expected members (the previous agreed set), those of them that have a vote, T, Δ, and F, the
+//  greatest number of hostile voters. What follows is promised to voters; others hold what they were shown.
 //  1. Everybody sends its signed message to everybody.
 //  2. Who holds a message of every expected member, or has reached T, signs and sends the digest of the set
 //  it
-//     holds, once. Equal digests of all expected members are a *fast proof*: it ends the phase with that set.
+//     holds, once. Equal digests of all expected voters are a *fast proof*: it ends the phase with that set.
 //     (A liar that shows its message to one half only makes two digests: no proof.)
 //  3. Who ends a phase forwards what ended it, so that honest members leave it within Δ of one another.
 //  4. Without a fast proof at T: every held message is signed and relayed. An item (message or proof) first
@@ -24,7 +25,8 @@
 //     lasted until T and in the end lacks nobody, who had not told it by T that it holds the same set.
 //     Whoever held all messages a slot before T has told everybody by T, also those that entered up to Δ
 //     earlier; so who has not told, and names nobody as late, kept it back. (Attack: to send a message in
-//     time, and then no digest.)
+//     time, and then no digest.) Where members without a vote are expected nobody is named for that: they may
+//     send their messages so late to some that these have nothing to confirm before T.
 //  Honest members enter a phase within Δ of one another and deliver within Δ.
 // Cost: without faults 3 small messages a pair of members; with faults one bundle of all messages a pair
 // more. Bounds: two messages an author (more prove nothing new), one set digest a holder, F+1 slots.
@@ -45,7 +47,7 @@ class AgreedBroadcast {
     RunId run{};
     PhaseKey key;
     std::vector<PeerId> expected;   // ascending; whose messages are waited for, self included
-    std::set<PeerId> voters;        // whose relays count
+    std::set<PeerId> voters;        // whose relays count, and whose digests make a proof
     std::size_t hostile_count = 0;  // F
     net::TimePoint deadline;        // T
     net::Duration delta{};          // Δ
@@ -113,6 +115,7 @@ class AgreedBroadcast {
   Setup setup_;
   const crypto::KeyPair& self_;
   PeerId self_id_;
+  std::vector<PeerId> proving_;  // ascending: the expected voters
   std::map<PeerId, Held> held_;
   std::map<PeerId, Equivocation> equivocations_;
   std::optional<MessageSet> signed_set_;  // what this member's digest stood for

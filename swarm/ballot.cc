@@ -31,8 +31,7 @@ std::vector<Ballot::Tally> Ballot::tallies(const Roster& roster, RoundNumber rou
   std::map<Digest, Tally> by_outcome;
   for (const auto& [signer, frame] : votes_) {
     const Outcome& outcome = frame.outcome;
-    if (!roster.contains(signer) || position(outcome) != std::pair(round, attempt) ||
-        outcome.previous != head)
+    if (!roster.votes(signer) || position(outcome) != std::pair(round, attempt) || outcome.previous != head)
       continue;
     Tally& tally = by_outcome.try_emplace(outcome.digest(), Tally{outcome, {}}).first->second;
     tally.votes.push_back(frame.vote);

@@ -18,7 +18,7 @@ class Ballot {
   bool add(const VoteFrame& frame);
   // That a vote and the one that is kept of its signer are for two outcomes of one attempt, both signed.
   std::optional<Equivocation> contradiction(const VoteFrame& frame) const;
-  // Votes of members on outcomes for this position that continue `head`.
+  // Votes on outcomes for this position that continue `head`, of members that have one.
   struct Tally {
     Outcome outcome;
     std::vector<Vote> votes;  // ascending by signer

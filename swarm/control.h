@@ -1,4 +1,4 @@
-// The frames of `/testudo/round/1.0.0` besides the agreed broadcast: votes, certificates, applications, and
+// The frames of `round_protocol` besides the agreed broadcast: votes, certificates, applications, and
 // where a member stands. Values; any thread.
 #pragma once
 
@@ -10,6 +10,10 @@
 #include "swarm/phase_message.h"
 
 namespace testudo::swarm {
+
+// With what it carries, payloads and outcomes included, its version changes: members that read a message
+// differently would ban one another for it, and so they do not hear one another.
+inline constexpr const char* round_protocol = "/testudo/round/2.0.0";
 
 // "I sign this outcome": the outcome comes along, so that whoever lost its own work can follow.
 struct VoteFrame {

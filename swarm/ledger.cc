@@ -5,6 +5,7 @@
 
 #include "crypto/base/encoding.h"
 #include "crypto/hash.h"
+#include "net/messages/message.h"
 #include "net/storage/lost.h"
 
 namespace testudo::swarm {
@@ -59,6 +60,15 @@ Result<std::optional<Bytes>> get_sealed(net::Storage& storage, std::string_view 
   return std::optional<Bytes>(to_bytes(value));
 }
 
+// What another version of this program wrote is whole: no copy of it would read better.
+Error of_another_version(const net::Storage& storage, std::uint8_t version) {
+  return {ErrorCode::refused,
+          storage.name() + ": another version of testudo wrote it (format " + std::to_string(version) +
+              ", this one reads format " + std::to_string(Outcome::format_version) +
+              "): go on with that version, as the others of the run do; for a run of this version, use "
+              "another --data directory"};
+}
+
 std::string text(RoundNumber round, Attempt attempt) {
   return "round " + std::to_string(round.value()) + ", attempt " + std::to_string(attempt.value());
 }
@@ -69,7 +79,7 @@ Chain::Chain(const Manifest& manifest)
     : run_(manifest.run_id()),
       hostile_share_(manifest.hostile_share),
       head_(run_),
-      roster_(std::make_shared<const Roster>(manifest.founders)),
+      roster_(std::make_shared<const Roster>(manifest.founders, manifest.validators > 0)),
       beacon_(first_beacon(run_)) {}
 
 EvidenceContext Chain::context_of(const Outcome& outcome) const {
@@ -113,6 +123,11 @@ Result<void> Chain::append(const Certificate& certificate) {
     if (!roster_->contains(strike.peer) || (strike.other && !roster_->contains(*strike.other)))
       return refuse("a strike of " + strike.peer.short_text() + " names somebody who is no member");
   }
+  for (const PeerId& peer : outcome.audited) {
+    const bool removed = std::ranges::find(outcome.removed, peer, &Removal::peer) != outcome.removed.end();
+    if (!roster_->contains(peer) || removed)
+      return refuse("audited " + peer.short_text() + " is no member, or does not stay one");
+  }
   TRY_VOID(certificate.verify(*roster_));
 
   if (outcome.kind == OutcomeKind::apply) {
@@ -128,6 +143,8 @@ Result<void> Chain::append(const Certificate& certificate) {
                         .removed = outcome.removed,
                         .results = outcome.results});
   }
+  const bool fruitless = std::ranges::none_of(
+      outcome.removed, [this](const Removal& removal) { return roster_->votes(removal.peer); });
   roster_ = std::make_shared<const Roster>(roster_->after(outcome, hostile_share_));
   head_ = outcome.digest();
   ++height_;
@@ -140,7 +157,7 @@ Result<void> Chain::append(const Certificate& certificate) {
     deviation_ = outcome.deviation;
   } else {
     next_attempt_ = next_attempt_.next();
-    if (outcome.removed.empty()) ++fruitless_voids_;
+    if (fruitless) ++fruitless_voids_;
   }
   return {};
 }
@@ -186,6 +203,10 @@ Result<std::optional<LedgerReader::Entry>> LedgerReader::next() {
   TRY(const auto encoded, storage_->get(keys_[height]));
   if (!encoded) return damaged("is missing");
   auto certificate = Certificate::decode(*encoded);
+  if (const auto version = Certificate::version_in(*encoded);
+      version && *version != Outcome::format_version) {
+    return fail(of_another_version(*storage_, *version));
+  }
   if (!certificate) return damaged("does not check: " + certificate.error().message);
   EvidenceContext context = chain_.context_of(certificate->outcome);
   const auto appended = chain_.append(*certificate);
@@ -246,6 +267,9 @@ Result<std::optional<Ledger::Position>> Ledger::read_entered(net::Storage& stora
 Result<std::optional<Outcome>> Ledger::read_vote(net::Storage& storage) {
   TRY(const auto vote, get_sealed(storage, vote_key));
   if (!vote) return std::optional<Outcome>{};
+  // Its digest held: so it was written.
+  if (const auto version = net::version_of(*vote); version && *version != Outcome::format_version)
+    return fail(of_another_version(storage, *version));
   auto outcome = Outcome::decode(*vote);
   if (!outcome) return fail(ErrorCode::corrupt, "storage: \"vote\": " + outcome.error().message);
   return std::optional<Outcome>(*std::move(outcome));

@@ -28,9 +28,9 @@ class Chain {
   const Digest& head() const { return head_; }      // digest of the last outcome; the run id at first
   RoundNumber next_round() const { return next_round_; }
   Attempt next_attempt() const { return next_attempt_; }
-  // Of the round that comes next: attempts that were VOID and removed nobody. What a round does without after
-  // some attempts, because it might be why they fail, follows from these alone: of the others each costs a
-  // seat, and shows that a quorum certifies.
+  // Of the round that comes next: attempts that were VOID and removed nobody with a vote. What a round does
+  // without after some attempts, because it might be why they fail, follows from these alone: of the others
+  // each costs a vote, and shows that a quorum certifies. (Seats of other members are free.)
   std::uint32_t fruitless_voids() const { return fruitless_voids_; }
   const Roster& roster() const { return *roster_; }
   // Of the last APPLY: what a state download is checked against. Zero before the first.
@@ -70,7 +70,7 @@ class LedgerReader {
   static Result<std::optional<RunId>> stored_run(net::Storage& storage);
   static Result<LedgerReader> open(net::Storage& storage, const Manifest& manifest);
   // The next certificate, verified; nothing after the last one. corrupt, naming height, round and what does
-  // not hold: the reader then stays where it is.
+  // not hold: the reader then stays where it is. refused: written by another version of this program.
   Result<std::optional<Entry>> next();
   const Chain& chain() const { return chain_; }
   // The evidence that is kept for a ban; nothing when there is none. corrupt.
@@ -91,7 +91,7 @@ class LedgerReader {
 class Ledger {
  public:
   // Loads and verifies what storage holds. `corrupt` when it does not check; `refused` when it is another
-  // run's.
+  // run's, or was written by another version of this program.
   static Result<std::unique_ptr<Ledger>> open(net::Storage& storage, const SignedManifest& manifest);
 
   const Chain& chain() const { return chain_; }

@@ -13,7 +13,6 @@
 namespace testudo::swarm {
 namespace {
 
-constexpr std::uint8_t format_version = 4;
 constexpr Digest no_digest{};
 
 net::MessageLimits limits(std::size_t size) { return {.size = size, .elements = max_members, .depth = 4}; }
@@ -43,18 +42,20 @@ struct OutcomeWire {
   std::uint8_t kind = 0;
   Digest previous{};
   std::vector<PeerId> present;
+  std::vector<PeerId> idle;
   std::vector<Digest> results;
   std::vector<RemovalWire> removed;
   std::vector<AdmissionWire> admitted;
   std::vector<StrikeWire> strikes;
+  std::vector<PeerId> audited;
   Digest state{};
   Digest parameters{};
   Digest coins{};
   float deviation = 0;
   std::uint64_t samples = 0;
   float loss = 0;
-  MSGPACK_DEFINE(version, run, round, attempt, kind, previous, present, results, removed, admitted, strikes,
-                 state, parameters, coins, deviation, samples, loss)
+  MSGPACK_DEFINE(version, run, round, attempt, kind, previous, present, idle, results, removed, admitted,
+                 strikes, audited, state, parameters, coins, deviation, samples, loss)
 };
 struct VoteWire {
   PeerId signer;
@@ -168,11 +169,16 @@ Result<void> Outcome::check() const {
     return bad("there is no round after this one");
   if (kind != OutcomeKind::apply && kind != OutcomeKind::voided) return bad("unknown kind");
   for (const std::size_t count :
-       {present.size(), results.size(), removed.size(), admitted.size(), strikes.size()}) {
+       {present.size(), results.size(), removed.size(), admitted.size(), strikes.size(), audited.size()}) {
     if (count > max_members) return bad("more entries than a roster may have members");
   }
   if (kind == OutcomeKind::apply && present.empty()) return bad("applied without contributors");
   if (!ascending(present, std::identity{})) return bad("present peers are not ascending");
+  if (!ascending(idle, std::identity{})) return bad("idle peers are not ascending");
+  if (!std::ranges::includes(present, idle)) return bad("who is idle is not among the present");
+  if (!ascending(audited, std::identity{})) return bad("audited peers are not ascending");
+  if (kind == OutcomeKind::voided && !(idle.empty() && audited.empty()))
+    return bad("nobody's work counts in a round that was not applied");
   if (!ascending(removed, &Removal::peer)) return bad("removed peers are not ascending");
   if (!ascending(admitted, &Admission::peer)) return bad("admitted peers are not ascending");
   for (const Removal& removal : removed) {
@@ -195,13 +201,14 @@ Result<void> Outcome::check() const {
 
 Bytes Outcome::encode() const {
   OutcomeWire wire;
-  wire.version = format_version;
+  wire.version = Outcome::format_version;
   wire.run = run;
   wire.round = round.value();
   wire.attempt = attempt.value();
   wire.kind = static_cast<std::uint8_t>(kind);
   wire.previous = previous;
   wire.present = present;
+  wire.idle = idle;
   wire.results = results;
   for (const Removal& removal : removed) {
     wire.removed.push_back({removal.peer, static_cast<std::uint8_t>(removal.fault), removal.evidence});
@@ -212,6 +219,7 @@ Bytes Outcome::encode() const {
     wire.strikes.push_back({strike.peer, static_cast<std::uint8_t>(strike.reason), {}});
     if (strike.other) wire.strikes.back().other.push_back(*strike.other);
   }
+  wire.audited = audited;
   wire.state = state;
   wire.parameters = parameters;
   wire.coins = coins;
@@ -222,12 +230,14 @@ Bytes Outcome::encode() const {
 }
 
 Result<Outcome> Outcome::decode(ByteView bytes) {
+  // First: the fields are this version's.
+  if (const auto version = net::version_of(bytes); version && *version != format_version) {
+    return bad("format version " + std::to_string(*version) + " is unknown here");
+  }
   const auto unpacked = net::unpack<OutcomeWire>(bytes, limits(max_bytes));
   if (!unpacked) return fail(Error(unpacked.error()).in("outcome"));
   const OutcomeWire& wire = *unpacked;
-  if (wire.version != format_version) {
-    return bad("format version " + std::to_string(wire.version) + " is unknown here");
-  }
+  if (wire.version != format_version) return bad("no format version");
   Outcome outcome;
   outcome.run = wire.run;
   outcome.round = RoundNumber(wire.round);
@@ -235,6 +245,7 @@ Result<Outcome> Outcome::decode(ByteView bytes) {
   outcome.kind = static_cast<OutcomeKind>(wire.kind);
   outcome.previous = wire.previous;
   outcome.present = wire.present;
+  outcome.idle = wire.idle;
   outcome.results = wire.results;
   for (const RemovalWire& removal : wire.removed) {
     outcome.removed.push_back({removal.peer, static_cast<Fault>(removal.fault), removal.evidence});
@@ -248,6 +259,7 @@ Result<Outcome> Outcome::decode(ByteView bytes) {
         {strike.peer, static_cast<StrikeReason>(strike.reason),
          strike.other.empty() ? std::nullopt : std::optional<PeerId>(strike.other.front())});
   }
+  outcome.audited = wire.audited;
   outcome.state = wire.state;
   outcome.parameters = wire.parameters;
   outcome.coins = wire.coins;
@@ -282,7 +294,7 @@ bool verify_vote(const Outcome& outcome, const Digest& digest, const Vote& vote)
 
 Bytes Certificate::encode() const {
   CertificateWire wire;
-  wire.version = format_version;
+  wire.version = Outcome::format_version;
   wire.outcome = outcome.encode();
   for (const Vote& vote : votes) wire.votes.push_back({vote.signer, vote.signature});
   return net::pack(wire);
@@ -292,7 +304,7 @@ Result<Certificate> Certificate::decode(ByteView bytes) {
   const auto unpacked = net::unpack<CertificateWire>(bytes, limits(max_bytes));
   if (!unpacked) return fail(Error(unpacked.error()).in("certificate"));
   const CertificateWire& wire = *unpacked;
-  if (wire.version != format_version) {
+  if (wire.version != Outcome::format_version) {
     return fail(ErrorCode::protocol,
                 "certificate: format version " + std::to_string(wire.version) + " is unknown here");
   }
@@ -306,15 +318,22 @@ Result<Certificate> Certificate::decode(ByteView bytes) {
   return certificate;
 }
 
+std::optional<std::uint8_t> Certificate::version_in(ByteView bytes) {
+  const auto wire = net::unpack<CertificateWire>(bytes, limits(max_bytes));
+  if (!wire || net::version_of(wire->outcome) != wire->version) return std::nullopt;
+  return wire->version;
+}
+
 Result<void> Certificate::verify(const Roster& before) const {
   const Digest digest = outcome.digest();
   std::vector<PeerId> signers;
   for (const Vote& vote : votes) {
     // Refused rather than skipped: an honest certificate has none, and nothing unsigned may ride along.
-    if (!before.contains(vote.signer)) {
-      return fail(ErrorCode::authentication, "certificate of round " + std::to_string(outcome.round.value()) +
-                                                 ": " + vote.signer.short_text() +
-                                                 " signed and is no member");
+    if (!before.votes(vote.signer)) {
+      return fail(ErrorCode::authentication,
+                  "certificate of round " + std::to_string(outcome.round.value()) + ": " +
+                      vote.signer.short_text() + " signed and " +
+                      (before.contains(vote.signer) ? "has no vote" : "is no member"));
     }
     if (!verify_vote(outcome, digest, vote)) {
       return fail(ErrorCode::authentication, "certificate of round " + std::to_string(outcome.round.value()) +
@@ -327,7 +346,7 @@ Result<void> Certificate::verify(const Roster& before) const {
     return fail(ErrorCode::authentication, "certificate of round " + std::to_string(outcome.round.value()) +
                                                ": " + std::to_string(signers.size()) +
                                                " signatures are no quorum of " +
-                                               std::to_string(before.size()) + " members");
+                                               std::to_string(before.total_weight()) + " votes");
   }
   return {};
 }

@@ -83,10 +83,12 @@ struct Outcome {
   OutcomeKind kind = OutcomeKind::apply;
   Digest previous{};                // digest of the outcome before, the run id for the first
   std::vector<PeerId> present;      // the agreed contributors, ascending; empty when none was agreed
+  std::vector<PeerId> idle;         // of the present: neither contributed nor validated; ascending
   std::vector<Digest> results;      // hash of each reduced part in order; zero for an absent part
   std::vector<Removal> removed;     // ascending by peer; bans also of who lost its seat not long ago
   std::vector<Admission> admitted;  // ascending by peer
   std::vector<Strike> strikes;      // ascending by peer, one each; none of who is removed
+  std::vector<PeerId> audited;      // whose contributions to the round before the last are right; ascending
   Digest state{};                   // Merkle root of the training state after the round
   Digest parameters{};              // BLAKE2b-256 of the parameters after the round, little-endian floats
   Digest coins{};                   // of the revealed coins, in roster order; zero in a VOID
@@ -94,6 +96,7 @@ struct Outcome {
   std::uint64_t samples = 0;  // sum of what the present claim
   float loss = 0;             // mean of what the present claim, by samples
 
+  static constexpr std::uint8_t format_version = 5;
   static constexpr std::size_t max_bytes = 1536 * 1024;  // above what max_members entries of each kind take
 
   Bytes encode() const;  // canonical
@@ -131,13 +134,16 @@ struct Certificate {
   Bytes encode() const;
   // Bounds and form only; verify() decides whether it holds.
   static Result<Certificate> decode(ByteView bytes);
+  // The format that a certificate and its outcome say they are of; nothing where they differ, or there is
+  // none.
+  static std::optional<std::uint8_t> version_in(ByteView bytes);
   // Against the roster that the outcome before certified.
   Result<void> verify(const Roster& before) const;
 };
 
 // Whether `signers` suffice for an outcome with those `remaining` contributors.
-//   While the run is founding (the roster has never reached `founding_size`): more than half of the founders,
-//   and at least half of `remaining`. Any two such quorums share a founder, who signs one outcome only, so
+//   While the run is founding (Roster::founding): more than half of the founders, and at least half of
+//   `remaining`. Any two such quorums share a founder, who signs one outcome only, so
 //   hostile names cannot outvote a lone founder right after launch, and members that died do not hold it up:
 //   with one other member that dies after the last broadcast, the founder decides the tie. Afterwards: more
 //   than half of the roster's vote weight.

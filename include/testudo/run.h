@@ -22,7 +22,9 @@ struct RunOptions {
   // What is trained, for people: the manifest says "custom:" and this. Only programs that have this model can
   // join.
   std::string model = "model";
-  // Peer ids of those who have to be there while the run has fewer than 16 members; empty: this node.
+  // Peer ids; empty: this node. More than half of them have to be there in every round until 16 members are.
+  // With validators, until 16 have earned a vote: from the first round on some 80 to 150 rounds with one
+  // validator a round, 60 with two, 50 with four, or as much longer as it takes 16 to come.
   std::vector<std::string> founders;
   std::optional<Seed> seed;  // of the initial parameters and all batches; drawn when there is none
 

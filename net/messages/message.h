@@ -11,6 +11,7 @@
 #include <array>
 #include <exception>
 #include <msgpack.hpp>
+#include <optional>
 #include <string>
 
 #include "crypto/base/bytes.h"
@@ -68,6 +69,17 @@ Result<T> unpack(ByteView bytes, MessageLimits limits = {}) {
   } catch (const std::exception& error) {  // every error of msgpack-c is one
     return fail(ErrorCode::protocol, std::string("malformed message: ") + error.what());
   }
+}
+
+// The version that a message of ours begins with, whatever follows, so that one of another version can be
+// told from garbage. Nothing where no number below 128 stands there.
+inline std::optional<std::uint8_t> version_of(ByteView bytes) {
+  constexpr std::uint8_t short_array = 0x90;  // of up to 15 elements, whose number is in the low bits
+  constexpr std::uint8_t long_array = 0xdc;   // the number in two bytes
+  if (bytes.empty()) return std::nullopt;
+  const std::size_t at = bytes[0] == long_array ? 3 : (bytes[0] & 0xf0U) == short_array ? 1 : bytes.size();
+  if (at >= bytes.size() || bytes[at] > 127) return std::nullopt;
+  return bytes[at];
 }
 
 }  // namespace testudo::net

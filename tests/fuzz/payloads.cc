@@ -58,6 +58,7 @@ std::vector<Bytes> seeds() {
   CheckPayload audit;
   audit.audit = AuditStatement{{key(1).peer_id()}};
   audit.audits = {{key(1).peer_id(), PartIndex(2)}};
+  audit.right = {key(2).peer_id()};
   const ReducePayload reduce{{{PartIndex(0), Digest{5}}, {PartIndex(1), std::nullopt}}, missing};
   return {commit.encode(),
           CommitPayload{}.encode(),

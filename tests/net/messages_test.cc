@@ -85,6 +85,17 @@ TEST_CASE("a digest of another size, another integer width and a missing member 
   CHECK_FALSE(unpack<Inner>(Bytes{0x91, 0xa1, 'a'}).has_value());
 }
 
+TEST_CASE("the version that a message begins with is read whatever follows it") {
+  CHECK(version_of(Bytes{0x93, 0x04}) == 4);
+  CHECK(version_of(Bytes{0x93, 0x7f, 0xff}) == 127);
+  CHECK(version_of(Bytes{0xdc, 0x00, 0x11, 0x05}) == 5);
+  CHECK_FALSE(version_of(Bytes{}).has_value());
+  CHECK_FALSE(version_of(Bytes{0x93}).has_value());
+  CHECK_FALSE(version_of(Bytes{0x93, 0xcc, 0x80}).has_value());
+  CHECK_FALSE(version_of(Bytes{0xdc, 0x00, 0x11}).has_value());
+  CHECK_FALSE(version_of(Bytes{0xc4, 0x01, 0x05}).has_value());
+}
+
 TEST_CASE("headers that claim huge sizes and deep nesting cost nothing and fail") {
   CHECK_FALSE(unpack<std::vector<int>>(Bytes{0xdd, 0xff, 0xff, 0xff, 0xff}).has_value());
   CHECK_FALSE(unpack<Bytes>(Bytes{0xc6, 0xff, 0xff, 0xff, 0xff}).has_value());

@@ -20,18 +20,27 @@ const TimePoint start{1h};
 const TimePoint deadline = start + 1s;
 const PhaseKey phase_key{RoundNumber(7), Attempt(0), Phase::commit};
 
-// A group whose frames travel with a delay of at most Δ; hostile members do what the seed says.
+// A group whose frames travel with a delay of at most Δ; hostile members do what the seed says, and so do all
+// that have no vote.
 class Group {
  public:
-  Group(std::size_t members, std::size_t hostile, std::uint64_t seed) : rng_(seed) {
+  Group(std::size_t voters, std::size_t hostile, std::uint64_t seed, std::size_t without_vote = 0)
+      : rng_(seed) {
+    const std::size_t members = voters + without_vote;
     for (std::size_t i = 0; i < members; ++i) keys_.push_back(crypto::KeyPair::generate(rng_));
     std::ranges::sort(keys_, {}, &crypto::KeyPair::peer_id);
     for (const auto& key : keys_) ids_.push_back(key.peer_id());
+    // 2: without a vote.
     hostile_.assign(members, 0);
     for (std::size_t i = 0; i < hostile; ++i) hostile_[i] = 1;
+    for (std::size_t i = voters; i < members; ++i) hostile_[i] = 2;
     rng_.shuffle(hostile_);
+    std::set<PeerId> with_vote;
     for (std::size_t i = 0; i < members; ++i) {
-      AgreedBroadcast::Setup setup{run_, phase_key, ids_, {ids_.begin(), ids_.end()}, hostile, {}, delta};
+      if (hostile_[i] != 2) with_vote.insert(ids_[i]);
+    }
+    for (std::size_t i = 0; i < members; ++i) {
+      AgreedBroadcast::Setup setup{run_, phase_key, ids_, with_vote, hostile, {}, delta};
       // Honest members enter within Δ of one another.
       entered_.push_back(start + random_delay());
       setup.deadline = deadline + (entered_[i] - start);
@@ -219,23 +228,73 @@ TEST_CASE("honest members agree whatever hostile ones send to whom and when") {
   }
 }
 
-// What the first of three members says of the third, whose message arrives then; the second is honest.
-struct Named {
-  bool late = false;
-  bool unconfirmed = false;
-  bool second = false;  // whether it says anything of that
-};
-Named named_of(TimePoint entered, TimePoint arrives, std::optional<TimePoint> confirms) {
-  crypto::SeededRng rng(8);
+TEST_CASE("any number of members without a vote changes nothing of that") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    CAPTURE(seed);
+    crypto::SeededRng rng(seed);
+    const std::size_t voters = 3 + static_cast<std::size_t>(rng.below(4));
+    const std::size_t hostile = static_cast<std::size_t>(rng.below((voters + 1) / 2));
+    Group group(voters, hostile, seed, 1 + static_cast<std::size_t>(rng.below(8)));
+    group.run();
+    check_agreement(group, hostile);
+    check_names(group);
+  }
+}
+
+TEST_CASE("members without a vote need not say what they hold, and a phase waits for no digest of theirs") {
+  crypto::SeededRng rng(std::uint64_t{9});
   std::vector<crypto::KeyPair> keys;
   for (int i = 0; i < 3; ++i) keys.push_back(crypto::KeyPair::generate(rng));
   std::vector<PeerId> ids;
   for (const auto& key : keys) ids.push_back(key.peer_id());
   std::vector<PeerId> ascending = ids;
   std::ranges::sort(ascending);
+  const std::set<PeerId> voters{ids[0], ids[1]};
+  AgreedBroadcast one({RunId{}, phase_key, ascending, voters, 0, deadline, delta}, keys[0]);
+  AgreedBroadcast two({RunId{}, phase_key, ascending, voters, 0, deadline, delta}, keys[1]);
+  AgreedBroadcast third({RunId{}, phase_key, ascending, voters, 0, deadline, delta}, keys[2]);
+  one.send(start, Bytes{1});
+  two.send(start, Bytes{2});
+  third.send(start, Bytes{3});
+  const auto exchange = [](AgreedBroadcast& from, std::vector<AgreedBroadcast*> to) {
+    for (const auto& frame : from.take_output()) {
+      for (AgreedBroadcast* machine : to) machine->receive(start, frame);
+    }
+  };
+  exchange(third, {&one, &two});
+  exchange(one, {&two, &third});
+  CHECK_FALSE(one.finished());
+  exchange(two, {&one, &third});
+  exchange(one, {&two, &third});
+  CHECK(one.fast());
+  CHECK(one.result().size() == 3);
+  CHECK(one.unconfirmed().empty());
+  exchange(two, {&one, &third});
+  CHECK(two.fast());
+  CHECK(third.fast());
+}
+
+// What the first of three members says of the third, whose message arrives then; the second is honest.
+struct Named {
+  bool late = false;
+  bool unconfirmed = false;
+  bool second = false;  // whether it says anything of that
+};
+Named named_of(TimePoint entered, TimePoint arrives, std::optional<TimePoint> confirms,
+               bool with_one_without_vote = false) {
+  crypto::SeededRng rng(8);
+  std::vector<crypto::KeyPair> keys;
+  for (int i = 0; i < 3; ++i) keys.push_back(crypto::KeyPair::generate(rng));
+  std::vector<PeerId> ids;
+  for (const auto& key : keys) ids.push_back(key.peer_id());
+  std::vector<PeerId> ascending = ids;
+  const auto name = crypto::KeyPair::generate(rng);
+  if (with_one_without_vote) ascending.push_back(name.peer_id());
+  std::ranges::sort(ascending);
   AgreedBroadcast machine({RunId{}, phase_key, ascending, {ids.begin(), ids.end()}, 1, deadline, delta},
                           keys[0]);
   machine.receive(start, PhaseMessage::sign(RunId{}, phase_key, Bytes{1}, keys[1]));
+  if (with_one_without_vote) machine.receive(start, PhaseMessage::sign(RunId{}, phase_key, Bytes{3}, name));
   const auto message = PhaseMessage::sign(RunId{}, phase_key, Bytes{2}, keys[2]);
   if (arrives <= entered) machine.receive(arrives, message);
   machine.send(entered, Bytes{0});
@@ -273,6 +332,15 @@ TEST_CASE(
   const Named tardy = named_of(deadline - delta, deadline - delta / 2, std::nullopt);
   CHECK_FALSE(tardy.late);
   CHECK_FALSE(tardy.unconfirmed);
+}
+
+TEST_CASE("where members without a vote are expected nobody is named for what it did not confirm") {
+  // They may have sent their messages to some so late that these held nothing to confirm before T.
+  CHECK(named_of(start, start + delta, std::nullopt).unconfirmed);
+  const Named silent = named_of(start, start + delta, std::nullopt, true);
+  CHECK_FALSE(silent.unconfirmed);
+  CHECK_FALSE(silent.second);
+  CHECK(named_of(start, deadline - delta, deadline - delta, true).late);
 }
 
 TEST_CASE("two signed payloads in one place are evidence that anybody can check") {

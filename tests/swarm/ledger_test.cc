@@ -81,6 +81,81 @@ TEST_CASE_FIXTURE(Fixture, "a chain counts the VOIDs of a round that removed nob
   CHECK(earlier[1].fruitless_voids == 0);
 }
 
+// As another version has it that counts other fields.
+Bytes of_format(std::uint8_t version, const Outcome& outcome) {
+  Bytes encoded = outcome.encode();
+  constexpr std::size_t at = 3;  // behind the number of fields
+  REQUIRE(encoded[at] == Outcome::format_version);
+  encoded[at - 1] -= 2;
+  encoded[at] = version;
+  return encoded;
+}
+
+TEST_CASE_FIXTURE(Fixture, "what another version wrote is not damaged: the error says so, and what to do") {
+  const auto refusal = [this] {
+    const auto opened = Ledger::open(storage, manifest);
+    REQUIRE_FALSE(opened.has_value());
+    return opened.error();
+  };
+  const auto check_refusal = [&] {
+    const Error error = refusal();
+    CAPTURE(error.message);
+    CHECK(error.code == ErrorCode::refused);
+    CHECK(error.message.find("another version of testudo wrote it (format 4,") != std::string::npos);
+    CHECK(error.message.find("go on with that version") != std::string::npos);
+    CHECK(error.message.find("damaged") == std::string::npos);
+    CHECK(error.message.find("copy") == std::string::npos);
+  };
+  extend(*open(), 1);
+  const std::string first = "ledger/0000000000000000";
+  const Bytes good = *(*storage.get(first));
+  const auto whole = Certificate::decode(good);
+  REQUIRE(whole.has_value());
+  Bytes old = good;
+  // The certificate's version is its second byte, and says the same as the outcome's.
+  const Bytes outcome = whole->outcome.encode();
+  const auto place = std::ranges::search(old, outcome).begin();
+  REQUIRE(place != old.end());
+  std::ranges::copy(of_format(4, whole->outcome), place);
+  old[1] = 4;
+  REQUIRE(Certificate::version_in(old) == 4);
+  REQUIRE(storage.put(first, old).has_value());
+  check_refusal();
+  // One of the two alone is a flipped bit.
+  Bytes flipped = good;
+  flipped[1] = 4;
+  REQUIRE(storage.put(first, flipped).has_value());
+  CHECK(refusal().code == ErrorCode::corrupt);
+  REQUIRE(storage.put(first, good).has_value());
+  REQUIRE(Ledger::open(storage, manifest).has_value());
+  // A vote in the first round, before there is any certificate.
+  Bytes vote = of_format(4, whole->outcome);
+  append(vote, crypto::Hasher("testudo/stored/1").bytes(as_bytes("vote")).bytes(vote).finish());
+  REQUIRE(storage.write({{first, std::nullopt}}).has_value());
+  REQUIRE(storage.put("vote", vote).has_value());
+  check_refusal();
+}
+
+TEST_CASE("a VOID that takes only seats without a vote, which are free, has removed nobody") {
+  const auto keys = make_keys(founding_size);
+  const KeyPair name = std::move(make_keys(1, 2).front());
+  Manifest manifest = make_manifest(ids_of(keys));
+  manifest.validators = 1;
+  Chain chain(manifest);
+  Outcome outcome = next_outcome(chain, manifest.run_id());
+  outcome.admitted = {{name.peer_id(), false}};
+  REQUIRE(chain.append(certify(outcome, keys)).has_value());
+  REQUIRE_FALSE(chain.roster().votes(name.peer_id()));
+  outcome = next_outcome(chain, manifest.run_id(), OutcomeKind::voided);
+  outcome.removed = {{name.peer_id(), Fault::absent, {}}};
+  REQUIRE(chain.append(certify(outcome, keys)).has_value());
+  CHECK(chain.fruitless_voids() == 1);
+  outcome = next_outcome(chain, manifest.run_id(), OutcomeKind::voided);
+  outcome.removed = {{keys[3].peer_id(), Fault::absent, {}}};
+  REQUIRE(chain.append(certify(outcome, keys)).has_value());
+  CHECK(chain.fruitless_voids() == 1);
+}
+
 TEST_CASE_FIXTURE(Fixture, "what does not continue the chain is refused, and the error says why") {
   Chain chain(manifest.manifest);
   REQUIRE(chain.append(next(chain)).has_value());
@@ -104,6 +179,13 @@ TEST_CASE_FIXTURE(Fixture, "what does not continue the chain is refused, and the
   CHECK(says(attempt([&](Outcome& o) { o.strikes = {{keys[0].peer_id(), StrikeReason::late, stranger}}; }),
              "no member"));
   CHECK(says(attempt([&](Outcome& o) { o.admitted = {{keys[1].peer_id(), false}}; }), "member already"));
+  CHECK(attempt([&](Outcome& o) { o.audited = {keys[1].peer_id()}; }).has_value());
+  CHECK(says(attempt([&](Outcome& o) { o.audited = {stranger}; }), "no member"));
+  CHECK(says(attempt([&](Outcome& o) {
+               o.removed = {{keys[1].peer_id(), Fault::silent, {}}};
+               o.audited = {keys[1].peer_id()};
+             }),
+             "does not stay one"));
   CHECK(says(attempt([&](Outcome& o) { o.present.clear(); }), "without contributors"));
   CHECK(says(chain.append(certify(good, {&keys[0]})), "no quorum"));
 

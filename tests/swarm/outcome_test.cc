@@ -19,11 +19,13 @@ Outcome rich_outcome() {
   outcome.attempt = Attempt(2);
   outcome.previous = digest_of("previous");
   outcome.present = {ids[0], ids[1], ids[2]};
+  outcome.idle = {ids[2]};
   outcome.results = {digest_of("part 0"), Digest{}, digest_of("part 2")};
   outcome.removed = {{ids[1], Fault::silent, {}}, {ids[3], Fault::equivocation, digest_of("two messages")}};
   outcome.admitted = {{ids[4], false}, {ids[5], true}};
   outcome.strikes = {{ids[0], StrikeReason::silent_reducer, std::nullopt},
                      {ids[2], StrikeReason::late, ids[0]}};
+  outcome.audited = {ids[0], ids[2]};
   outcome.state = digest_of("state");
   outcome.parameters = digest_of("parameters");
   outcome.samples = 192;
@@ -58,6 +60,8 @@ TEST_CASE(
   CHECK(decoded->removed[1].evidence == digest_of("two messages"));
   CHECK(decoded->admitted[1].client_mode);
   CHECK(decoded->strikes == outcome.strikes);
+  CHECK(decoded->idle == outcome.idle);
+  CHECK(decoded->audited == outcome.audited);
   CHECK(decoded->attempt == Attempt(2));
   CHECK(decoded->loss == 0.75F);
   Outcome other = outcome;
@@ -114,9 +118,20 @@ TEST_CASE("decoding an outcome refuses what the rules of its form forbid") {
   outcome.strikes[0].reason = static_cast<StrikeReason>(9);
   CHECK(refused(outcome));
   outcome = rich_outcome();
+  outcome.idle = {outcome.removed[1].peer};  // not present
+  CHECK(refused(outcome));
+  outcome.idle = {outcome.present[1], outcome.present[0]};
+  CHECK(refused(outcome));
+  outcome = rich_outcome();
+  std::swap(outcome.audited[0], outcome.audited[1]);
+  CHECK(refused(outcome));
+  outcome = rich_outcome();
   outcome.present.clear();
+  outcome.idle.clear();
   CHECK(refused(outcome));
   outcome.kind = OutcomeKind::voided;
+  CHECK(refused(outcome));  // nobody's work counts there
+  outcome.audited.clear();
   CHECK_FALSE(refused(outcome));
   for (const float loss : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     outcome = rich_outcome();
@@ -148,6 +163,7 @@ TEST_CASE("an outcome at its bounds fits, and one value has one encoding") {
   std::ranges::sort(outcome.removed, {}, &Removal::peer);
   std::ranges::sort(outcome.admitted, {}, &Admission::peer);
   std::ranges::sort(outcome.strikes, {}, &Strike::peer);
+  outcome.idle = outcome.audited = outcome.present;
   outcome.results.assign(max_members, digest_of("part"));
   CHECK(Outcome::decode(outcome.encode()).has_value());
   Certificate certificate{outcome, {}};
@@ -158,19 +174,24 @@ TEST_CASE("an outcome at its bounds fits, and one value has one encoding") {
   Bytes trailing = encoded;
   trailing.push_back(0);
   CHECK_FALSE(Outcome::decode(trailing).has_value());
-  // The version follows the three bytes that announce seventeen fields: 4 as a fixint. As a uint8 it means
+  // The version follows the three bytes that announce nineteen fields: 5 as a fixint. As a uint8 it means
   // the same and is refused.
   constexpr std::size_t version = 3;
-  REQUIRE(encoded[version] == 4);
+  REQUIRE(encoded[version] == 5);
   Bytes wide = encoded;
   wide[version] = 0xcc;
-  wide.insert(wide.begin() + version + 1, 4);
+  wide.insert(wide.begin() + version + 1, 5);
   CHECK_FALSE(Outcome::decode(wide).has_value());
   Bytes newer = encoded;
-  newer[version] = 5;
+  newer[version] = 6;
   const auto result = Outcome::decode(newer);
   REQUIRE_FALSE(result.has_value());
-  CHECK(result.error().message == "outcome: format version 5 is unknown here");
+  CHECK(result.error().message == "outcome: format version 6 is unknown here");
+  // Whatever fields another version has.
+  Bytes older = encoded;
+  older[version - 1] = 17;
+  older[version] = 4;
+  CHECK(Outcome::decode(older).error().message == "outcome: format version 4 is unknown here");
 }
 
 TEST_CASE("cut, flipped and random bytes never decode to another certificate with the same votes") {

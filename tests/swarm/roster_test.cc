@@ -64,10 +64,10 @@ TEST_CASE(
   CHECK(before.took_part().empty());
   Outcome applied;
   applied.round = RoundNumber(3);
-  applied.present = {ids[0], ids[1], ids[2]};
+  applied.present = ids;
   applied.removed = {{ids[0], Fault::silent, {}},
                      {ids[2], Fault::malformed, digest_of("proof")},
-                     {ids[3], Fault::absent, {}}};
+                     {ids[3], Fault::absent, {}}};  // with a COMMIT to nothing
   const Roster after = before.after(applied, hostile_share);
   CHECK(after.took_part() == std::vector<PeerId>{ids[0], ids[1]});
   CHECK(after.may_be_banned(ids[0]));
@@ -76,7 +76,7 @@ TEST_CASE(
   Outcome voided;
   voided.round = RoundNumber(4);
   voided.kind = OutcomeKind::voided;
-  voided.removed = {{ids[0], Fault::wrong_contribution, digest_of("proof")}};
+  voided.removed = {{ids[0], Fault::wrong_contribution, digest_of("proof")}, {ids[1], Fault::absent, {}}};
   CHECK(after.after(voided, hostile_share).took_part() == std::vector<PeerId>{ids[1]});
 }
 

@@ -65,7 +65,7 @@ TEST_CASE("with --metrics a member tells its rounds, its traffic, its limits and
   CHECK(text.values.at("testudo_round") >= 1);
   CHECK(text.values.at("testudo_members") == 2);
   CHECK(text.values.at("testudo_received_bytes_total") > 0);
-  CHECK(text.values.at("testudo_messages_received_total{protocol=\"/testudo/round/1.0.0\"}") > 0);
+  CHECK(text.values.at("testudo_messages_received_total{protocol=\"/testudo/round/2.0.0\"}") > 0);
   CHECK(text.values.at("testudo_limit{limit=\"connections\",unit=\"connections\"}") == 900);
   CHECK(text.values.at("testudo_limit_used{limit=\"connections\",unit=\"connections\"}") >= 1);
   CHECK(text.values.at("testudo_dht_peers") >= 1);

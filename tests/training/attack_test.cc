@@ -101,7 +101,8 @@ const std::map<std::string_view, Fault>& proofs() {
                                                 {"two_votes", Fault::equivocation},
                                                 {"hidden_aggregate", Fault::wrong_aggregate},
                                                 {"flee", Fault::wrong_contribution},
-                                                {"flee_by_void", Fault::wrong_contribution}};
+                                                {"flee_by_void", Fault::wrong_contribution},
+                                                {"sybil_votes", Fault::equivocation}};
     for (const auto& [name, what] : gradient_attack_names()) faults.emplace(name, Fault::wrong_contribution);
     faults.erase("one_computer");  // whose first name does its own work
     return faults;

@@ -236,7 +236,14 @@ TEST_CASE("who is struck out and has no room to rest opens no disputes for nothi
     watched.run();
     CHECK(watched.swarm.member(0).rested.size() < 2 * watched.liars.size());
     CHECK_FALSE(watched.listener->disputed.empty());
-    CHECK(watched.listener->disputed.size() <= disputes_of_one * watched.liars.size());
+    // Where it reduced the part nobody else has its bytes: it loses its seat, and has no strike for that
+    // dispute.
+    for (const auto& removal : watched.removals()) {
+      CHECK(removal.fault == Fault::unserved);
+      CHECK(watched.liars.contains(removal.peer));
+    }
+    CHECK(watched.listener->disputed.size() <=
+          disputes_of_one * watched.liars.size() + watched.removals().size());
   }
 }
 

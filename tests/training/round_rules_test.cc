@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "crypto/hash.h"
 #include "crypto/rng.h"
@@ -274,6 +275,152 @@ TEST_CASE("which disputes come first follows from the coins, and every member's 
   for (const PeerId& id : ids) CHECK(std::abs(static_cast<double>(first[id]) - draws / 5.0) < 5 * 18);
 }
 
+// Founders, and so many names without a vote, after a round in which all took part.
+swarm::Roster with_flood(const std::vector<PeerId>& founders, const std::vector<PeerId>& names) {
+  swarm::Outcome outcome;
+  outcome.round = swarm::RoundNumber(1);
+  outcome.present = founders;
+  for (const PeerId& name : names) outcome.admitted.push_back({name, false});
+  const auto admitted = swarm::Roster(founders, true).after(outcome, 1.0 / 3);
+  outcome = swarm::Outcome();
+  outcome.round = swarm::RoundNumber(2);
+  for (const auto& member : admitted.members()) outcome.present.push_back(member.id);
+  return admitted.after(outcome, 1.0 / 3);
+}
+
+TEST_CASE("results go to as many members without a vote as have one, whoever else there is") {
+  const auto names = make_ids(40, 3);
+  Digest lot{};
+  CHECK(drawn_followers(names, 40, lot) == names);
+  CHECK(drawn_followers({}, 16, lot).empty());
+  std::map<PeerId, int> times;
+  constexpr int draws = 200;
+  for (int i = 0; i < draws; ++i) {
+    lot[0] = static_cast<std::uint8_t>(i);
+    const auto drawn = drawn_followers(names, 16, lot);
+    CHECK(drawn.size() == 16);
+    CHECK(std::ranges::is_sorted(drawn));
+    CHECK(std::ranges::includes(names, drawn));
+    for (const PeerId& peer : drawn) ++times[peer];
+  }
+  // 80 ± 7 each.
+  for (const PeerId& name : names) CHECK(std::abs(times[name] - draws * 16 / 40) < 5 * 7);
+}
+
+TEST_CASE("members without a vote admit nobody, reduce nothing and do not validate, however many they are") {
+  const auto ids = make_ids(swarm::founding_size);
+  const auto names = make_ids(40, 3);
+  const auto roster = with_flood(ids, names);
+  REQUIRE(roster.size() == 56);
+  REQUIRE(roster.total_weight() == swarm::founding_size);
+  const auto applicants = make_ids(2, 2);
+  std::map<PeerId, CommitPayload> commits;
+  for (const PeerId& id : ids) commits[id] = {};
+  for (const PeerId& name : names) commits[name].applications = {{applicants[0], false}};
+  for (std::size_t i = 0; i < 9; ++i) commits[ids[i]].applications = {{applicants[1], false}};
+  const auto admitted = admissions(roster, commits, 1, 256, Digest{});
+  REQUIRE(admitted.size() == 1);
+  CHECK(admitted[0].peer == applicants[1]);
+
+  const auto ranges = partition_of(roster, 1000, Digest{});
+  REQUIRE(ranges.has_value());
+  CHECK(ranges->size() == swarm::founding_size);
+  for (const PartRange& range : *ranges) CHECK(roster.votes(roster.members()[range.reducer].id));
+
+  swarm::Manifest manifest;
+  manifest.validators = 4;
+  std::set<PeerId> targets;
+  for (std::uint8_t lot = 0; lot < 100; ++lot) {
+    Digest beacon{};
+    beacon[0] = lot;
+    const auto drawn = validations_of(manifest, roster, swarm::RunId{}, swarm::RoundNumber(3), 0, beacon);
+    CHECK(drawn.size() == 4);
+    for (const Validation& validation : drawn) {
+      CHECK(roster.votes(validation.validator));
+      targets.insert(validation.target);
+    }
+  }
+  CHECK(std::ranges::any_of(targets, [&](const PeerId& target) { return !roster.votes(target); }));
+  CHECK(std::ranges::any_of(targets, [&](const PeerId& target) { return roster.votes(target); }));
+}
+
+TEST_CASE("however many names have no vote, nearly half of the targets have one, also when the names leave") {
+  const auto ids = make_ids(swarm::founding_size);
+  const auto names = make_ids(100, 3);
+  const auto seated = with_flood(ids, names);
+  swarm::Outcome leaving;
+  leaving.kind = swarm::OutcomeKind::voided;
+  leaving.round = swarm::RoundNumber(3);
+  for (const PeerId& name : names) leaving.removed.push_back({name, swarm::Fault::absent, {}});
+  const auto left = seated.after(leaving, 1.0 / 3);
+  REQUIRE(left.size() == ids.size());
+  // A voter that lost its seat is judged like one that has it.
+  leaving.removed = {{ids[0], swarm::Fault::absent, {}}};
+  const auto without_one = seated.after(leaving, 1.0 / 3);
+  swarm::Manifest manifest;
+  manifest.validators = 4;
+  for (const swarm::Roster& roster : {seated, left, without_one}) {
+    std::size_t drawn = 0;
+    std::map<PeerId, std::size_t> targets;
+    for (std::uint8_t lot = 0; lot < 200; ++lot) {
+      Digest beacon{};
+      beacon[0] = lot;
+      for (const Validation& validation :
+           validations_of(manifest, roster, swarm::RunId{}, swarm::RoundNumber(3), 1, beacon)) {
+        ++drawn;
+        ++targets[validation.target];
+      }
+    }
+    std::size_t of_voters = 0;
+    for (const PeerId& id : ids) of_voters += targets[id];
+    // Of sixteen with a vote three validate: thirteen are left, and sixteen names.
+    CHECK(of_voters > drawn * 2 / 5);
+    CHECK(of_voters < drawn * 3 / 5);
+    CHECK(targets[ids[0]] > 0);
+  }
+}
+
+TEST_CASE("of who has lost its vote, and so has no strikes, the reducer sends auditors what it got") {
+  const auto ids = make_ids(swarm::founding_size);
+  swarm::Roster roster(ids, true);
+  for (std::uint64_t round = 1; round <= 5; ++round) {
+    swarm::Outcome outcome;
+    outcome.round = swarm::RoundNumber(round);
+    outcome.present = ids;
+    outcome.idle = {ids[7]};
+    roster = roster.after(outcome, 1.0 / 3);
+  }
+  REQUIRE(roster.contains(ids[7]));
+  REQUIRE_FALSE(roster.votes(ids[7]));
+  const auto senders =
+      senders_to_auditor(roster, ids[1], ids[2], ids, [](const PeerId&) { return true; }, 16);
+  REQUIRE(senders.has_value());
+  for (std::size_t i = 0; i < ids.size(); ++i) CHECK(senders->at(i) == (i == 7 ? ids[2] : ids[i]));
+}
+
+TEST_CASE(
+    "while a run is founding, everybody validates in a small one, and who earned its vote in a large one") {
+  const auto ids = make_ids(20);
+  swarm::Manifest manifest;
+  manifest.validators = 4;
+  const auto validators = [&](std::size_t members) {
+    const auto roster =
+        with_flood({ids[0]}, {ids.begin() + 1, ids.begin() + static_cast<std::ptrdiff_t>(members)});
+    REQUIRE(roster.founding());
+    std::set<PeerId> drawn;
+    for (std::uint8_t lot = 0; lot < 100; ++lot) {
+      Digest beacon{};
+      beacon[0] = lot;
+      for (const Validation& validation :
+           validations_of(manifest, roster, swarm::RunId{}, swarm::RoundNumber(3), 0, beacon))
+        drawn.insert(validation.validator);
+    }
+    return drawn;
+  };
+  CHECK(validators(15).size() == 15);
+  CHECK(validators(20) == std::set<PeerId>{ids[0]});
+}
+
 TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   crypto::SeededRng rng(3);
   const auto ids = make_ids(2);
@@ -359,6 +506,13 @@ TEST_CASE("payloads survive their encoding, and malformed ones are errors") {
   std::ranges::reverse(audit.audits);
   CHECK_FALSE(CheckPayload::decode(audit.encode()).has_value());
   audit.audits.clear();
+  audit.right = {std::min(ids[0], ids[1]), std::max(ids[0], ids[1])};
+  const auto right_again = CheckPayload::decode(audit.encode());
+  REQUIRE(right_again.has_value());
+  CHECK(right_again->right == audit.right);
+  std::ranges::reverse(audit.right);
+  CHECK_FALSE(CheckPayload::decode(audit.encode()).has_value());
+  audit.right.clear();
   std::ranges::reverse(audit.audit->unserved_by);
   CHECK_FALSE(CheckPayload::decode(audit.encode()).has_value());
   CheckPayload odd_norm = check;

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "swarm/ledger.h"
 #include "tests/repetitions.h"
 #include "training/simulation/sim_swarm.h"
 
@@ -19,6 +20,19 @@ inline bool run_until(SimSwarm& swarm, const std::function<bool()>& finished, ne
     FAIL_CHECK(to_text(violation), ", seed ", swarm.options().seed);
   }
   return done;
+}
+
+// As a member's ledger has it in the end.
+inline swarm::Roster roster_of(SimSwarm& swarm, std::size_t member,
+                               const std::function<void(const swarm::EvidenceContext&)>& each = {}) {
+  auto reader = swarm::LedgerReader::open(swarm.member(member).storage, swarm.manifest());
+  REQUIRE(reader.has_value());
+  while (true) {
+    const auto entry = reader->next();
+    REQUIRE(entry.has_value());
+    if (!*entry) return reader->chain().roster();
+    if (each) each((*entry)->context);
+  }
 }
 
 }  // namespace testudo::training

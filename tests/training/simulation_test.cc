@@ -188,6 +188,37 @@ TEST_CASE("checkers catch a run that stands still, but not one whose founders ar
   CHECK(after(true) == "0 violations");
 }
 
+TEST_CASE(
+    "where votes are earned a run may stand still when as many are away as could be most of the votes") {
+  crypto::SeededRng rng(2);
+  std::vector<swarm::PeerId> ids;
+  for (int i = 0; i < 20; ++i) ids.push_back(crypto::KeyPair::generate(rng).peer_id());
+  std::ranges::sort(ids);
+  const auto after = [&](bool founding, std::size_t founders, std::size_t away) {
+    swarm::Manifest manifest = Checked::manifest();
+    manifest.founders.assign(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(founders));
+    manifest.validators = 1;
+    SwarmChecker checker(manifest, ids, true);
+    for (std::size_t i = 0; i < ids.size(); ++i) checker.started(i, net::TimePoint{});
+    RoundReport report = Checked::report(1, 7);
+    report.founding = founding;
+    checker.reported(0, report, std::nullopt, net::TimePoint{} + 1s);
+    for (std::size_t i = ids.size() - away; i < ids.size(); ++i) checker.killed(i, net::TimePoint{} + 2s);
+    for (int second = 2; second < 900 && checker.violations().empty(); ++second)
+      checker.tick(net::TimePoint{} + std::chrono::seconds(second));
+    return checker.violations().empty() ? std::string("content") : checker.violations()[0].property;
+  };
+  // While the founders decide those that came later do not.
+  CHECK(after(true, 2, 0) == "progress");
+  CHECK(after(true, 2, 9) == "progress");
+  CHECK(after(true, 2, 10) == "content");
+  // Then sixteen had a vote, or all the founders.
+  CHECK(after(false, 2, 7) == "progress");
+  CHECK(after(false, 2, 8) == "content");
+  CHECK(after(false, 18, 8) == "progress");
+  CHECK(after(false, 18, 9) == "content");
+}
+
 TEST_CASE("checkers catch queues beyond their bounds, members that end early, and runs that do not end") {
   Checked queue;
   queue.checker.measured(1, {"open streams", 10, 10});

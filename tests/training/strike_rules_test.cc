@@ -64,6 +64,60 @@ TEST_CASE("who has not confirmed what it holds is excused when it names somebody
   CHECK(strikes[1] == Strike{ids[1], StrikeReason::late, ids[4]});
 }
 
+TEST_CASE("no strike is with a member without a vote: any number of them may lie") {
+  const auto ids = make_ids(swarm::founding_size + 2);
+  const std::vector<PeerId> founders(ids.begin(), ids.begin() + swarm::founding_size);
+  swarm::Outcome outcome;
+  outcome.round = swarm::RoundNumber(1);
+  outcome.present = founders;
+  const PeerId& name = ids[swarm::founding_size];
+  outcome.admitted = {{name, false}, {ids.back(), false}};
+  auto commits = commits_of(ids);
+  commits[name].marks = {{StrikeReason::late, ids[0]}};
+  commits[ids[1]].marks = {{StrikeReason::late, name}};
+  for (const PeerId& founder : founders)
+    commits[founder].marks.push_back({StrikeReason::silent_reducer, name});
+  for (const bool audits : {false, true}) {
+    const auto roster = swarm::Roster(founders, audits).after(outcome, 1.0 / 3);
+    CHECK(roster.votes(name) != audits);
+    CHECK(strikes_of_marks(roster, commits).size() == (audits ? 0 : 3));
+  }
+}
+
+TEST_CASE("to name a member without a vote as late excuses nobody: a name costs nothing") {
+  const auto ids = make_ids(swarm::founding_size + 1);
+  const std::vector<PeerId> founders(ids.begin(), ids.begin() + swarm::founding_size);
+  const PeerId& name = ids.back();
+  swarm::Outcome outcome;
+  outcome.round = swarm::RoundNumber(1);
+  outcome.present = founders;
+  outcome.admitted = {{name, false}};
+  const auto roster = swarm::Roster(founders, true).after(outcome, 1.0 / 3);
+  REQUIRE_FALSE(roster.votes(name));
+  auto commits = commits_of(ids);
+  commits[ids[0]].marks = {{StrikeReason::unconfirmed, ids[1]}};
+  commits[ids[1]].marks = {{StrikeReason::late, name}};
+  const auto strikes = strikes_of_marks(roster, commits);
+  REQUIRE(strikes.size() == 1);
+  CHECK(strikes[0] == Strike{ids[0], StrikeReason::unconfirmed, ids[1]});
+
+  // Who was late and lost its seat or was banned for it had a vote then, and excuses as before; not for long.
+  for (const bool banned : {false, true}) {
+    const PeerId& late = ids[2];
+    swarm::Outcome lost;
+    lost.round = swarm::RoundNumber(2);
+    lost.present = founders;
+    lost.removed = {{late, banned ? swarm::Fault::equivocation : swarm::Fault::silent, {}}};
+    const auto after = roster.after(lost, 1.0 / 3);
+    commits[ids[1]].marks = {{StrikeReason::late, late}};
+    commits.erase(late);
+    CHECK(strikes_of_marks(after, commits).empty());
+    lost.round = swarm::RoundNumber(3);
+    lost.removed.clear();
+    CHECK(strikes_of_marks(after.after(lost, 1.0 / 3), commits).size() == 1);
+  }
+}
+
 TEST_CASE("silence is a strike when more than half of the votes list it") {
   const auto ids = make_ids(5);
   auto commits = commits_of(ids);

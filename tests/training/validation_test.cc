@@ -142,6 +142,23 @@ TEST_CASE("a statement is disputed where the sketches that reducers show do not 
                           0.01));
 }
 
+TEST_CASE("a contribution is right when its validator says so of most parts, as reducers show them") {
+  const Sketch one = sketch_full_of(1);
+  const std::optional<Sketch> none;
+  using Shown = std::vector<std::optional<Sketch>>;
+  const Statement same{true, {one, one, one, one}};
+  CHECK(is_right(same, Shown{one, one, one, one}, 0));
+  CHECK(is_right(same, Shown{one, none, one, one}, 0));
+  CHECK_FALSE(is_right(same, Shown{one, none, none, one}, 0));  // half may be in league with the validator
+  CHECK_FALSE(is_right(same, Shown{none, none, none, none}, 0.1));
+  CHECK_FALSE(is_right(same, Shown{one, one, one, sketch_full_of(2)}, 0.1));
+  const Statement other{false, {one, one, one, one}};
+  CHECK(is_right(other, Shown{one, one, one, none}, 0.1));
+  CHECK_FALSE(is_right(other, Shown{one, one, one, one}, 0));
+  CHECK_FALSE(is_right(other, Shown{one, one, sketch_full_of(-1), none}, 0.1));
+  CHECK_FALSE(is_right(Statement{true, {}}, Shown{}, 0));
+}
+
 TEST_CASE("a relative distance is that of the whole vectors, and something against nothing is the greatest") {
   RelativeDistance distance;
   CHECK(distance.value() == 0);
@@ -299,7 +316,7 @@ TEST_CASE(
 }
 
 TEST_CASE("who voids the attempt in which its contribution may be validated is validated in the next") {
-  const Ending ending = run_with("flee_by_void", 11);
+  const Ending ending = run_with("flee_by_void", 14);
   REQUIRE(ending.removals.size() > 1);
   CHECK(ending.removals.back().fault == Fault::wrong_contribution);
   for (std::size_t k = 0; k + 1 < ending.removals.size(); ++k)

@@ -119,6 +119,8 @@ Json certificate_json(const std::string& run, const CertificateAudit& entry) {
   for (const swarm::Strike& strike : outcome.strikes) strikes.push_back(strike_json(strike));
   Json resting = Json::array();
   for (const swarm::PeerId& peer : entry.resting) resting.push_back(peer.to_text());
+  Json audited = Json::array();
+  for (const swarm::PeerId& peer : outcome.audited) audited.push_back(peer.to_text());
   return {{"event", "certificate"},
           {"run", run},
           {"height", entry.height},
@@ -126,6 +128,7 @@ Json certificate_json(const std::string& run, const CertificateAudit& entry) {
           {"attempt", outcome.attempt.value()},
           {"outcome", applied ? "apply" : "void"},
           {"members", entry.members},
+          {"votes", entry.votes},
           {"contributors", outcome.present.size()},
           {"signers", entry.signers},
           {"samples", outcome.samples},
@@ -134,15 +137,16 @@ Json certificate_json(const std::string& run, const CertificateAudit& entry) {
           {"eliminated", std::move(eliminated)},
           {"admitted", std::move(admitted)},
           {"strikes", std::move(strikes)},
-          {"resting", std::move(resting)}};
+          {"resting", std::move(resting)},
+          {"audited", std::move(audited)}};
 }
 
 std::string certificate_text(const CertificateAudit& entry) {
   const swarm::Outcome& outcome = entry.outcome;
   const bool applied = outcome.kind == swarm::OutcomeKind::apply;
-  std::string text = fmt::format("{:<12} {}  members {:<3} samples {:<7} signed by {:<3}",
+  std::string text = fmt::format("{:<12} {}  members {:<3} votes {:<3} samples {:<7} signed by {:<3}",
                                  round_name(outcome.round, outcome.attempt), applied ? "apply" : "void ",
-                                 entry.members, outcome.samples, entry.signers);
+                                 entry.members, entry.votes, outcome.samples, entry.signers);
   if (applied) text += fmt::format(" loss {:.4g}", outcome.loss);
   for (const swarm::Admission& admission : outcome.admitted)
     text += fmt::format("\n             admitted {}", admission.peer.to_text());
@@ -168,12 +172,21 @@ std::string certificate_text(const CertificateAudit& entry) {
 }
 
 Json summary_json(const char* event, const std::string& run, const LedgerAudit& audit) {
+  Json weights = Json::array();
+  for (const training::VoteAudit& vote : audit.earned) {
+    weights.push_back({{"peer", vote.peer.to_text()},
+                       {"weight", vote.weight},
+                       {"audits", vote.standing.audits},
+                       {"worked", vote.standing.rounds_worked()}});
+  }
   return {{"event", event},
           {"run", run},
           {"certificates", audit.height},
           {"rounds", audit.rounds.value()},
           {"voids", audit.voids},
           {"members", audit.members},
+          {"votes", audit.votes},
+          {"weights", std::move(weights)},
           {"eliminated", audit.eliminations},
           {"strikes", audit.strikes},
           {"banned", audit.proven + audit.attested + audit.without_evidence},
@@ -182,13 +195,26 @@ Json summary_json(const char* event, const std::string& run, const LedgerAudit& 
           {"without_evidence", audit.without_evidence}};
 }
 
+// A line a member: its vote, and what it did for it.
+std::string votes_text(const LedgerAudit& audit) {
+  std::string text;
+  for (const training::VoteAudit& vote : audit.earned) {
+    text += fmt::format("\n{}  weight {}, found right {} of {}, worked {} of {}", vote.peer.to_text(),
+                        vote.weight, vote.standing.audits, swarm::audits_for_a_vote,
+                        vote.standing.rounds_worked(), swarm::work_window);
+  }
+  return text;
+}
+
 std::string summary_text(const LedgerAudit& audit) {
   return fmt::format(
-      "{} applied, {} voided; {}; {} eliminated; {}; banned: {} proven by their evidence, {} attested by "
+      "{} applied, {} voided; {} with {}; {} eliminated; {}; banned: {} proven by their evidence, {} "
+      "attested by "
       "measurements or what could be kept, {} without evidence here",
       counted(audit.rounds.value(), "round"), counted(audit.voids, "attempt"),
-      counted(audit.members, "member"), audit.eliminations, counted(audit.strikes, "strike"), audit.proven,
-      audit.attested, audit.without_evidence);
+      counted(audit.members, "member"), counted(static_cast<std::size_t>(audit.votes), "vote"),
+      audit.eliminations, counted(audit.strikes, "strike"), audit.proven, audit.attested,
+      audit.without_evidence);
 }
 
 Result<void> broken(const std::string& run, const LedgerAudit& audit, Output& output) {
@@ -231,7 +257,8 @@ Result<void> show(const LedgerOptions& options, Output& output) {
                                          {.state = false});
   for (const CertificateAudit& entry : newest) say(entry);
   if (audit.broken) return broken(run, audit, output);
-  output.say(summary_json("ledger", run, audit), "run " + run + "\n" + wrapped(summary_text(audit), 0));
+  output.say(summary_json("ledger", run, audit),
+             "run " + run + "\n" + wrapped(summary_text(audit), 0) + votes_text(audit));
   return {};
 }
 

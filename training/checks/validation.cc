@@ -87,6 +87,12 @@ bool is_disputed(const Statement& statement, std::span<const std::optional<Sketc
   return !statement.same && distance.value() > accused_beyond * tolerance;
 }
 
+bool is_right(const Statement& statement, std::span<const std::optional<Sketch>> shown, double tolerance) {
+  const auto compared = static_cast<std::size_t>(
+      std::ranges::count_if(shown, [](const auto& sketch) { return sketch.has_value(); }));
+  return 2 * compared > shown.size() && !is_disputed(statement, shown, tolerance);
+}
+
 void RelativeDistance::add(double difference_square, double length_square) {
   difference_ += difference_square;
   length_ += length_square;

@@ -80,6 +80,10 @@ struct Statement {
 // (nothing: nobody did). "The same" must have the same sketches, to the bit. Something else is a dispute
 // where honest computers compute the same bits (tolerance 0), and beyond 3 tolerances elsewhere.
 bool is_disputed(const Statement& statement, std::span<const std::optional<Sketch>> shown, double tolerance);
+// Whether it says, and may be believed, that the contribution is right: not disputed, and compared with more
+// than half of the parts. A hostile minority of reducers can neither keep that from anybody by silence, nor
+// vouch for what all others have not got.
+bool is_right(const Statement& statement, std::span<const std::optional<Sketch>> shown, double tolerance);
 
 // ‖a − b‖ / ‖a‖ from the squares of both, part by part; the greatest double for something against nothing.
 class RelativeDistance {

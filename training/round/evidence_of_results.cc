@@ -33,20 +33,20 @@ class ResultCase final : public EvidenceCase {
     return evidence_.fault == Fault::wrong_sketch ? wrong_report() : false_audit();
   }
 
-  // The COMMITs of C_j, in its order. It is what the outcome says: those that were present, but for members
-  // that lost their seat and those that offered nothing.
+  // The COMMITs of C_j, in its order. It is what the outcome says: those that were present and have a vote,
+  // but for members that lost their seat and those that offered nothing.
   Result<std::vector<CommitPayload>> contributions(const AppliedRound& round, std::size_t parts) const {
     use(&evidence_.contributors);
     std::vector<CommitPayload> commits;
     for (const PeerId& member : evidence_.contributors) {
-      if (!std::ranges::binary_search(round.present, member))
+      if (!std::ranges::binary_search(round.present, member) || !round.roster->votes(member))
         return refuse(member.short_text() + " did not contribute to the round");
       TRY(auto commit, commit_of(round, member, parts));
       if (commit.parts.empty()) return refuse(member.short_text() + " committed to no contribution");
       commits.push_back(std::move(commit));
     }
     for (const PeerId& member : round.present) {
-      if (std::ranges::binary_search(evidence_.contributors, member) ||
+      if (std::ranges::binary_search(evidence_.contributors, member) || !round.roster->votes(member) ||
           std::ranges::find(round.removed, member, &swarm::Removal::peer) != round.removed.end()) {
         continue;
       }

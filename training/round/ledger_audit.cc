@@ -1,5 +1,8 @@
 #include "training/round/ledger_audit.h"
 
+#include <algorithm>
+
+#include "training/round/round_rules.h"
 #include "training/round/state_store.h"
 #include "training/round/verify_evidence.h"
 
@@ -7,9 +10,9 @@ namespace testudo::training {
 
 namespace {
 
-class Audit {
+class Auditor {
  public:
-  Audit(net::Storage& storage, const std::shared_ptr<const RoundRules>& rules, LedgerAudit& found)
+  Auditor(net::Storage& storage, const std::shared_ptr<const RoundRules>& rules, LedgerAudit& found)
       : storage_(storage), rules_(rules), found_(found) {}
 
   // An error: what does not hold, at the position that was reached.
@@ -25,6 +28,7 @@ class Audit {
       audited.height = entry->context.height;
       audited.outcome = outcome;
       audited.members = reader.chain().roster().size();
+      audited.votes = reader.chain().roster().total_weight();
       audited.rested = entry->context.roster->resting();
       audited.resting = reader.chain().roster().resting();
       audited.signers = entry->certificate.votes.size();
@@ -36,6 +40,7 @@ class Audit {
         TRY(auto ban, judge(reader, entry->context, removal));
         audited.bans.push_back(std::move(ban));
       }
+      TRY_VOID(check_audited(entry->context));
       found_.strikes += outcome.strikes.size();
       if (outcome.kind == swarm::OutcomeKind::apply) {
         found_.rounds = outcome.round;
@@ -46,8 +51,9 @@ class Audit {
       report(audited);
       found_.height = reader.chain().height();
       found_.members = reader.chain().roster().size();
+      found_.votes = reader.chain().roster().total_weight();
     }
-    found_.members = reader.chain().roster().size();
+    note_votes(reader.chain().roster());
     if (!reader.evidence_of_no_ban().empty())
       return fail(ErrorCode::corrupt, "evidence is kept for a ban that is in no certificate");
     TRY_VOID(swarm::LedgerReader::check_remembered(storage_));
@@ -58,6 +64,33 @@ class Audit {
  private:
   void at(const swarm::Chain& chain) {
     found_.broken = LedgerBreak{chain.height(), chain.next_round(), chain.next_attempt(), {}};
+  }
+
+  void note_votes(const swarm::Roster& roster) {
+    found_.members = roster.size();
+    found_.votes = roster.total_weight();
+    if (rules_->manifest.validators == 0) return;
+    for (const swarm::Member& member : roster.members())
+      found_.earned.push_back({member.id, member.weight, roster.standing_of(member.id)});
+  }
+
+  // Only whom a validator of the round before was drawn for was looked at.
+  Result<void> check_audited(const swarm::EvidenceContext& context) const {
+    const swarm::Outcome& outcome = context.outcome;
+    if (outcome.audited.empty()) return {};
+    std::vector<Validation> drawn;
+    if (!context.earlier.empty()) {
+      const swarm::AppliedRound& before = context.earlier.back();
+      drawn = validations_of(rules_->manifest, *before.roster, rules_->run, before.round,
+                             before.fruitless_voids, before.beacon);
+    }
+    for (const swarm::PeerId& peer : outcome.audited) {
+      if (std::ranges::find(drawn, peer, &Validation::target) == drawn.end()) {
+        return fail(ErrorCode::corrupt, "it says that " + peer.to_text() +
+                                            "'s contribution was found right, and nobody was drawn to look");
+      }
+    }
+    return {};
   }
 
   Result<BanAudit> judge(const swarm::LedgerReader& reader, const swarm::EvidenceContext& context,
@@ -112,7 +145,7 @@ LedgerAudit audit_ledger(net::Storage& storage, const std::shared_ptr<const Roun
                          const AuditOptions& options) {
   LedgerAudit found;
   found.broken.emplace();
-  const auto whole = Audit(storage, rules, found).run(report, options);
+  const auto whole = Auditor(storage, rules, found).run(report, options);
   if (whole) {
     found.broken.reset();
   } else {

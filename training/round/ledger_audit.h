@@ -31,6 +31,7 @@ struct CertificateAudit {
   std::uint64_t height = 0;
   swarm::Outcome outcome;
   std::size_t members = 0;  // of the roster that it makes
+  std::uint64_t votes = 0;  // of those
   std::size_t signers = 0;
   std::vector<BanAudit> bans;
   std::vector<swarm::PeerId> rested;   // who reduced nothing in it because of strikes, ascending
@@ -39,6 +40,13 @@ struct CertificateAudit {
 
 struct AuditOptions {
   bool state = true;  // also the state on disk: reads all of it
+};
+
+// A member's vote after the last certificate, and what it did for it (swarm/standing.h).
+struct VoteAudit {
+  swarm::PeerId peer;
+  std::uint32_t weight = 0;
+  swarm::Standing standing;
 };
 
 // The first thing that does not hold.
@@ -52,8 +60,10 @@ struct LedgerBreak {
 struct LedgerAudit {
   std::optional<LedgerBreak> broken;  // all that is counted below was verified before it
   std::uint64_t height = 0;
-  swarm::RoundNumber rounds;  // applied
-  std::size_t members = 0;    // of the last roster
+  swarm::RoundNumber rounds;      // applied
+  std::size_t members = 0;        // of the last roster
+  std::uint64_t votes = 0;        // of these
+  std::vector<VoteAudit> earned;  // of each of them, ascending, where votes are earned
   std::size_t voids = 0;
   std::size_t eliminations = 0;
   std::size_t strikes = 0;

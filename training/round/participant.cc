@@ -67,7 +67,7 @@ void Participant::Impl::connect_protocols() {
   };
   const std::size_t payload = max_payload(manifest(), swarm::Phase::evidence);
   control_ = std::make_unique<swarm::Links>(
-      host_, "/testudo/round/1.0.0",
+      host_, swarm::round_protocol,
       swarm::Links::Limits{.header_bytes = strangers_limit + payload + 256 * manifest().group_max,
                            .blob_bytes = 0,
                            .queued_frames = 1024},
@@ -257,10 +257,13 @@ Task<void> Participant::Impl::attempt() {
   bool voted = voted_here();
   if (voted) (void)vote(*ledger_->voted());
   look_for_certificate();
+  // Without a vote it does its work, signs nothing, and takes what the others certify.
+  const bool votes = chain().roster().votes(self_);
 
   net::TimePoint vote_from;  // a state is large: a full disk is not tried with it at every turn
   while (true) {
-    if (result && !voted && !spectator_ && !certificate_ && scheduler_.now() >= vote_from) {
+    if (result && (votes || !*result) && !voted && !spectator_ && !certificate_ &&
+        scheduler_.now() >= vote_from) {
       if (!*result) {
         log::warn("round {}: {}; following the others", position.round.value(), result->error().message);
         spectator_ = true;
@@ -280,11 +283,11 @@ Task<void> Participant::Impl::attempt() {
       }
     }
     // So many others are out of this attempt that it cannot be applied any more.
-    if (!voted && !certificate_ && !spectator_ && hopeless()) {
+    if (votes && !voted && !certificate_ && !spectator_ && hopeless()) {
       spectator_ = true;
       send_to_members(hello());
     }
-    if (spectator_ && !voted && !certificate_) {
+    if (votes && spectator_ && !voted && !certificate_) {
       vote_as_spectator();
       voted = voted_here();
     }
@@ -293,8 +296,8 @@ Task<void> Participant::Impl::attempt() {
       const bool lost =
           std::ranges::find(outcome.removed, self_, &swarm::Removal::peer) != outcome.removed.end();
       // The others were a little faster: what they certified is about to be ready here, too.
-      const bool own_is_near = outcome.kind == OutcomeKind::apply && !spectator_ && !result && !lost &&
-                               scheduler_.now() < certificate_time_ + manifest().exchange_deadline();
+      const bool own_is_near = outcome.kind == OutcomeKind::apply && votes && !spectator_ && !result &&
+                               !lost && scheduler_.now() < certificate_time_ + manifest().exchange_deadline();
       if (!own_is_near) break;
     }
     ask_whoever_is_ahead();
@@ -305,7 +308,12 @@ Task<void> Participant::Impl::attempt() {
     marks_.assign(round.marks().begin(), round.marks().end());
     if (marks_.size() > mark_limit) marks_.resize(mark_limit);
   }
-  const Round::Result* own = result && *result ? &**result : nullptr;
+  const Round::Result* own = votes && result && *result ? &**result : nullptr;
+  std::optional<Round::Result> followed;
+  if (!votes && result && *result && certificate_->outcome.kind == OutcomeKind::apply) {
+    followed = co_await round.follow(certificate_->outcome);
+    if (followed) own = &*followed;
+  }
   Certificate certificate = std::move(*certificate_);
   co_await adopt(std::move(certificate), own, &round, started);
 }
@@ -338,6 +346,12 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   sync_->give_way(false);
   const swarm::Outcome outcome = certificate.outcome;
   const bool applied = outcome.kind == OutcomeKind::apply;
+  // Who has a seat without a vote signs nothing, and counts the votes itself.
+  const bool votes = chain().roster().votes(self_);
+  std::set<PeerId> candidates;
+  for (const auto& member : chain().roster().members()) {
+    if (!member.votes()) candidates.insert(member.id);
+  }
   std::shared_ptr<const TrainingState> state;
   if (applied && own != nullptr && own->state && own->outcome.state == outcome.state) state = own->state;
   // Who has not signed need not have the state on disk: those that made the certificate do. So a disk that
@@ -377,13 +391,14 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   for (const swarm::Vote& given : certificate.votes) {
     if (const auto lie = ballot_.contradiction({outcome, given})) broadcaster_->add_evidence(*lie);
   }
-  if (!signed_it && !signed_other && same) {
+  if (votes && !signed_it && !signed_other && same) {
     send_to_members(swarm::VoteFrame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome)}});
   }
   for (const auto& member : chain().roster().members()) {
     // Who has not signed may not know; who was just admitted does not either.
     const bool voted = ballot_.has_vote_of(member.id, outcome.round, outcome.attempt);
-    if (member.id != self_ && (!voted || (!signed_it && !same))) send(member.id, certificate);
+    if (member.id == self_ || !votes || candidates.contains(member.id)) continue;
+    if (!voted || (!signed_it && !same)) send(member.id, certificate);
   }
   for (const swarm::Removal& removal : outcome.removed) {
     if (is_ban(removal.fault) && removal.peer != self_) tasks_.spawn(dismiss(removal.peer, certificate));
@@ -408,7 +423,8 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   report.attempt = outcome.attempt;
   report.kind = outcome.kind;
   report.members = chain().roster().size();
-  report.contributors = own != nullptr ? own->contributors : outcome.present.size();
+  report.contributors = own != nullptr && votes ? own->contributors : contributors_of(outcome, manifest());
+  report.founding = chain().roster().founding();
   report.loss = outcome.loss;
   report.parameters = outcome.parameters;
   const net::Traffic traffic = host_.traffic();
@@ -448,6 +464,7 @@ void Participant::Impl::note_roster(const swarm::Outcome& outcome) {
     applicants_.forget(admission.peer);
   }
   note_strikes(outcome);
+  note_vote();
   std::vector<PeerId> wanted = chain().roster().founders();
   for (const auto& member : chain().roster().members()) wanted.push_back(member.id);
   std::erase_if(wanted, [this](const PeerId& id) { return chain().roster().is_banned(id); });
@@ -479,6 +496,23 @@ void Participant::Impl::note_strikes(const swarm::Outcome& outcome) {
   }
   resting_ = std::move(resting);
   observer_.on_resting(resting_, chain().next_round());
+}
+
+// Whether its work counts, for its owner.
+void Participant::Impl::note_vote() {
+  const swarm::Roster& roster = chain().roster();
+  const auto before = std::exchange(votes_, seated() ? std::optional(roster.votes(self_)) : std::nullopt);
+  if (!votes_ || votes_ == before) return;
+  if (*votes_) {
+    if (before) log::info("from round {} on this member has a vote", chain().next_round().value());
+    return;
+  }
+  const swarm::Standing standing = roster.standing_of(self_);
+  log::info(
+      "this member has no vote, and what it computes is checked but does not count yet: validators found {} "
+      "of {} contributions right, and it worked in {} of the last {} rounds, of {} that it needs",
+      standing.audits, swarm::audits_for_a_vote, standing.rounds_worked(), swarm::work_window,
+      swarm::work_for_a_vote);
 }
 
 // As its own ledger has it.

@@ -34,8 +34,9 @@ struct RoundReport {
   swarm::RoundNumber round;
   swarm::Attempt attempt;
   swarm::OutcomeKind kind = swarm::OutcomeKind::apply;
-  std::size_t members = 0;  // of the roster that the round ended with
-  std::size_t contributors = 0;
+  std::size_t members = 0;               // of the roster that the round ended with
+  std::size_t contributors = 0;          // whose gradients are in the average
+  bool founding = true;                  // every certificate after this one needs the founders
   float loss = 0;                        // mean of what the contributors claim
   std::optional<Evaluation> evaluation;  // on held-out data, where this round was evaluated
   Digest parameters{};                   // after the round

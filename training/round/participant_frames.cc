@@ -71,14 +71,14 @@ void Participant::Impl::vote_as_spectator() {
   if (!voted) say_unwritten(voted.error());
 }
 
-// Members that have signed nothing but, at most, the plain VOID, and will not sign an outcome of their own:
-// they said that they look on.
+// Members with a vote that have signed nothing but, at most, the plain VOID, and will not sign an outcome of
+// their own: they said that they look on.
 std::set<PeerId> Participant::Impl::out_of_attempt() const {
   std::set<PeerId> out;
   for (const auto& [peer, height] : looking_on_) {
-    if (height == chain().height() && chain().roster().contains(peer)) out.insert(peer);
+    if (height == chain().height() && chain().roster().votes(peer)) out.insert(peer);
   }
-  if (spectator_) out.insert(self_);
+  if (spectator_ && chain().roster().votes(self_)) out.insert(self_);
   const swarm::Outcome nothing =
       swarm::plain_void(run_, chain().next_round(), chain().next_attempt(), chain().head());
   const auto tallies =
@@ -237,7 +237,8 @@ void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFram
   }
   if (member && frame.height == chain().height()) {
     if (frame.begun_ms) {
-      if (first_attempt_)
+      // Of those with a vote alone no more than F lie; of the others any number may.
+      if (first_attempt_ && chain().roster().votes(from))
         others_entered_[from] = scheduler_.now() - std::chrono::milliseconds(*frame.begun_ms);
     } else if (started_) {
       send(from, hello());  // it waits for those that are there

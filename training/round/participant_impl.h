@@ -191,6 +191,7 @@ class Participant::Impl {
   void say_unwritten(const Error& error);
   void note_roster(const swarm::Outcome& outcome);
   void note_strikes(const swarm::Outcome& outcome);
+  void note_vote();
   Error banned() const;
   Task<void> dismiss(PeerId peer, Certificate certificate);
 
@@ -211,6 +212,7 @@ class Participant::Impl {
   std::map<std::uint64_t, std::shared_ptr<const RoundRecord>> records_;  // of the last two applied rounds
   std::vector<Mark> marks_;                                              // of the last attempt
   std::vector<PeerId> resting_;                                          // as the observer knows it
+  std::optional<bool> votes_;  // as the log knows it; nothing without a seat
   StateStore states_;
   swarm::Directory directory_;
   std::unique_ptr<swarm::Links> control_;
@@ -245,7 +247,7 @@ class Participant::Impl {
   std::map<PeerId, std::uint64_t> looking_on_;  // members that take no part in the attempt at this height
   bool spectator_ = false;                      // whether this one is among them
   net::TimePoint progress_;                     // of the last certificate, or of the start
-  net::Misbehaviour misbehaviour_{"/testudo/round/1.0.0"};
+  net::Misbehaviour misbehaviour_{swarm::round_protocol};
   std::string waiting_;
   net::TimePoint say_unwritten_from_;  // what the disk says is not repeated before
   bool started_ = false;

@@ -117,7 +117,8 @@ struct WireCheck {
   std::vector<WireValidation> disputes;
   std::vector<WireAuditStatement> audit;  // one, or none
   std::vector<WireAudit> audits;
-  MSGPACK_DEFINE_ARRAY(parts, recomputed, disputes, audit, audits)
+  std::vector<swarm::PeerId> right;
+  MSGPACK_DEFINE_ARRAY(parts, recomputed, disputes, audit, audits, right)
 };
 
 struct WireMeasure {
@@ -340,6 +341,7 @@ Bytes CheckPayload::encode() const {
   for (const Validation& dispute : disputes) wire.disputes.push_back({dispute.validator, dispute.target});
   if (audit) wire.audit.push_back({audit->unserved_by});
   for (const Audit& dispute : audits) wire.audits.push_back({dispute.auditor, dispute.part.value()});
+  wire.right = right;
   return net::pack(wire);
 }
 
@@ -350,6 +352,7 @@ Result<CheckPayload> CheckPayload::decode(ByteView bytes) {
   TRY_VOID(at_most(wire.disputes, dispute_limit, "disputes"));
   TRY_VOID(at_most(wire.audit, 1, "statements about an audited part"));
   TRY_VOID(at_most(wire.audits, dispute_limit, "disputed audits"));
+  TRY_VOID(at_most(wire.right, validation_limit, "right contributions"));
   CheckPayload payload;
   for (const WireDeviation& entry : wire.parts) {
     if (!is_length(entry.norm)) return fail(ErrorCode::protocol, "a norm is no length");
@@ -379,6 +382,10 @@ Result<CheckPayload> CheckPayload::decode(ByteView bytes) {
   for (const auto& entry : wire.audits) payload.audits.push_back({entry.auditor, PartIndex(entry.part)});
   if (std::ranges::adjacent_find(payload.audits, std::ranges::greater_equal{}) != payload.audits.end()) {
     return fail(ErrorCode::protocol, "disputed audits are not ascending");
+  }
+  payload.right = wire.right;
+  if (std::ranges::adjacent_find(payload.right, std::ranges::greater_equal{}) != payload.right.end()) {
+    return fail(ErrorCode::protocol, "right contributions are not ascending");
   }
   return payload;
 }

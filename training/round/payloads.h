@@ -20,6 +20,7 @@ inline constexpr std::size_t part_limit = 256;        // far above group_max
 inline constexpr std::size_t application_limit = 64;  // applications that one COMMIT lists
 inline constexpr std::size_t accusation_limit = 4;    // equivocations that one COMMIT reports
 inline constexpr std::size_t dispute_limit = 4;       // disputes that one round settles
+inline constexpr std::size_t validation_limit = 64;   // as many validators as a manifest may ask for
 inline constexpr std::size_t mark_limit = 256;        // marks that one COMMIT lists
 
 // A sketch of a part that its sender reduced two rounds ago: of the contribution of `target`, which a
@@ -129,6 +130,7 @@ struct CheckPayload {
   std::vector<Validation> disputes;     // of the last round's statements, ascending
   std::optional<AuditStatement> audit;  // of a validator, about the part of the last round that it audits
   std::vector<Audit> audits;            // disputes of what the last round's auditors said, ascending
+  std::vector<swarm::PeerId> right;     // whom the last round's statements find right, ascending
 
   Bytes encode() const;
   static Result<CheckPayload> decode(ByteView bytes);

@@ -97,9 +97,14 @@ Task<Result<Round::Result>> Round::run() {
   Result result;
   result.contributors = static_cast<std::size_t>(
       std::ranges::count_if(alive_, [this](const PeerId& id) { return !commits_.at(id).parts.empty(); }));
+  if (!setup_.roster.votes(self_)) {
+    co_await scatter(*prepared, false);
+    co_return result;
+  }
+  if (!candidates_.empty()) checks_.spawn(collect_of_candidates());
   const std::size_t hostile = setup_.roster.greatest_hostile_count(manifest.hostile_share);
-  const bool applicable =
-      may_apply(setup_.roster.size(), hostile, setup_.roster.size() - result.contributors);
+  const auto votes = static_cast<std::size_t>(setup_.roster.total_weight());
+  const bool applicable = may_apply(votes, hostile, votes - result.contributors);
   if (!applicable) remove_idle(hostile);
   if (!founders_suffice() || !applicable) {
     result.outcome = make_outcome(OutcomeKind::voided);
@@ -137,7 +142,12 @@ Task<Result<Round::Result>> Round::run() {
     for (auto& [peer, evidence] : evidence_) result.evidence.push_back(std::move(evidence));
     co_return result;
   }
-  co_await step(result);
+  send_results_to_followers();
+  const StateDigests digests = co_await step(result);
+  result.outcome = make_outcome(OutcomeKind::apply);
+  result.outcome.state = digests.root;
+  result.outcome.parameters = digests.parameters;
+  for (auto& [peer, evidence] : evidence_) result.evidence.push_back(std::move(evidence));
   co_return result;
 }
 
@@ -269,6 +279,18 @@ Task<void> Round::agree_on_contributions(Prepared& prepared) {
   }
   std::erase_if(alive_, [this](const PeerId& id) { return removed_.contains(id); });
   lost_ = lost_ || !std::ranges::binary_search(alive_, self_);
+  // From here on it is between members with a vote. Of the others those stay that worked: names cost nothing,
+  // and seats are few.
+  for (const PeerId& member : alive_) {
+    if (setup_.roster.votes(member)) continue;
+    if (commits_.at(member).parts.empty()) {
+      remove(member, Fault::absent);
+    } else {
+      candidates_.push_back(member);
+    }
+  }
+  std::erase_if(alive_, [this](const PeerId& id) { return !setup_.roster.votes(id); });
+  followers_ = drawn_followers(candidates_, alive_.size(), setup_.beacon);
   for (std::size_t j = 0; j < ranges_.size(); ++j) {
     Reduction reduction;
     reduction.reducer = setup_.roster.members()[ranges_[j].reducer].id;
@@ -304,9 +326,15 @@ swarm::Outcome Round::make_outcome(OutcomeKind kind) const {
   });
   outcome.coins = coins_;
   outcome.deviation = deviation_;
+  for (const PeerId& member : present_) {
+    if (commits_.at(member).parts.empty() && !claims_.contains(member)) outcome.idle.push_back(member);
+  }
+  for (const PeerId& member : right_) {
+    if (setup_.roster.contains(member) && !removed_.contains(member)) outcome.audited.push_back(member);
+  }
   double loss = 0;
   for (const auto& [member, commit] : commits_) {
-    if (commit.parts.empty()) continue;
+    if (commit.parts.empty() || !setup_.roster.votes(member)) continue;
     outcome.samples += commit.samples;
     loss += static_cast<double>(commit.loss) * commit.samples;
   }
@@ -322,7 +350,9 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
   setup.run = setup_.rules->run;
   setup.key = {setup_.round, setup_.attempt, phase};
   setup.expected = alive_;
-  setup.voters = {alive_.begin(), alive_.end()};
+  for (const PeerId& member : alive_) {
+    if (setup_.roster.votes(member)) setup.voters.insert(member);
+  }
   setup.hostile_count = setup_.roster.greatest_hostile_count(manifest.hostile_share);
   setup.deadline = anchor_ + until_deadline;
   setup.delta = manifest.delta();
@@ -345,18 +375,21 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
 }
 
 void Round::remove(const PeerId& peer, Fault fault) {
-  if (!setup_.roster.contains(peer)) return;                    // it gave its seat up before
+  if (!setup_.roster.contains(peer)) return;                         // it gave its seat up before
+  if (fault != Fault::absent && !setup_.roster.votes(peer)) return;  // nobody asks it after COMMIT
   removed_.try_emplace(peer, swarm::Removal{peer, fault, {}});  // a ban stays, and so does the first reason
 }
 
 void Round::strike_between(const PeerId& peer, swarm::StrikeReason reason, const PeerId& other) {
-  if (!setup_.roster.contains(peer) || !setup_.roster.contains(other)) return;
+  if (!setup_.roster.votes(peer) || !setup_.roster.votes(other)) return;
   strikes_.push_back({peer, reason, other});
 }
 
 void Round::note_lateness() {
   if (!tells_lateness(setup_.rules->manifest)) return;
-  for (const PeerId& member : broadcaster_.late()) marks_.insert({swarm::StrikeReason::late, member});
+  for (const PeerId& member : broadcaster_.late()) {
+    if (setup_.roster.votes(member)) marks_.insert({swarm::StrikeReason::late, member});
+  }
   for (const PeerId& member : broadcaster_.unconfirmed())
     marks_.insert({swarm::StrikeReason::unconfirmed, member});
 }

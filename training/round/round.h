@@ -40,7 +40,7 @@ class Round {
     std::shared_ptr<const RoundRules> rules;
     swarm::RoundNumber round;
     swarm::Attempt attempt;
-    // Of earlier attempts: VOIDs that removed nobody.
+    // Of earlier attempts: VOIDs that removed nobody with a vote.
     std::uint32_t fruitless_voids = 0;
     Digest previous{};        // head of the chain
     Digest beacon{};          // beacon(t−1)
@@ -70,8 +70,13 @@ class Round {
   Round(net::Scheduler& scheduler, PeerId self, Setup setup, std::shared_ptr<Model> model,
         swarm::Broadcaster& broadcaster, PartExchange& exchange);
 
-  // `not_found`: this member lacks what the others have; it follows their certificate.
+  // `not_found`: this member lacks what the others have; it follows their certificate. A member without a
+  // vote has done its part when COMMIT is agreed: its result has no outcome, it waits for the others' …
   net::Task<testudo::Result<Result>> run();
+  // … and this makes the state that they certified, of the results that they sent it; nothing where these do
+  // not all come, or it was not drawn to get them. REQUIRES: run() gave a result, and this member has no
+  // vote.
+  net::Task<std::optional<Result>> follow(swarm::Outcome outcome);
   const std::vector<PhaseTime>& phases() const { return phases_; }
   // Once the coins are known and all have said what they found: also of a member that then could not end the
   // round and follows. Null before, and where the run has no validators.
@@ -148,6 +153,7 @@ class Round {
   net::Task<void> reduce(swarm::Phase phase);
   std::size_t challenges_allowed() const;
   void send_results(bool again);
+  void send_results_to_followers();
   void read_results(const swarm::AgreedBroadcast::MessageSet& set, bool again);
   net::Task<void> serve(const Prepared& prepared);
   void drop_contributions(Prepared& prepared);
@@ -165,7 +171,7 @@ class Round {
   net::Task<testudo::Result<void>> wait_for_help();
   net::Task<testudo::Result<void>> check(const Prepared& prepared);
   net::Task<testudo::Result<void>> settle(const Prepared& prepared);
-  net::Task<void> step(Result& result);
+  net::Task<StateDigests> step(Result& result);
   std::shared_ptr<const RoundRecord> make_record(const Prepared& prepared) const;
   swarm::Outcome make_outcome(swarm::OutcomeKind kind) const;
 
@@ -174,6 +180,9 @@ class Round {
   net::Task<void> wait_for_parts(const std::function<bool()>& complete, net::TimePoint limit);
   // What arrived goes to the pool, to be hashed and checked while the rest is on its way.
   void check_arrived_contributions(bool again);
+  void check_arrived_contribution(const PartOf& entry);
+  void check_arrived_of_candidates();
+  net::Task<void> collect_of_candidates();
   bool contributions_complete(bool again) const;
   net::Task<void> read_contribution(PartOf entry, const AnswerPayload* answer);
   net::Task<void> check_contribution(PartOf entry, Blob bytes);
@@ -193,10 +202,12 @@ class Round {
   net::Task<std::vector<Holding>> sketch_held() const;
   static bool is_same(const Encoded& computed, const RoundRecord::Commitment& committed);
   net::Task<std::optional<Statement>> own_statement();
+  std::vector<std::optional<Sketch>> shown_of(const RoundRecord::Claim& claim) const;
   std::vector<Validation> find_disputes() const;
+  std::vector<PeerId> find_right() const;
   template <typename Dispute>
-  std::vector<Dispute> adopted(const std::map<PeerId, std::vector<Dispute>>& listed) const;
-  void adopt_disputes(const std::map<PeerId, CheckPayload>& checks);
+  std::vector<Dispute> adopted(const std::map<PeerId, std::vector<Dispute>>& listed, std::size_t limit) const;
+  void adopt_findings(const std::map<PeerId, CheckPayload>& checks);
   bool has_records_of_disputes() const;
   AnswerPayload::Parts earlier_parts(bool as_reducer) const;
   net::Task<void> read_earlier(Answers& answers, bool as_reducer);
@@ -263,9 +274,11 @@ class Round {
   PartExchange& exchange_;
   PeerId self_;
   std::vector<PartRange> ranges_;
-  std::vector<PeerId> order_;    // of the roster, permuted: who takes over
-  std::vector<PeerId> alive_;    // ascending: the previous agreed set
-  std::vector<PeerId> present_;  // ascending: of COMMIT
+  std::vector<PeerId> order_;       // of the roster, permuted: who takes over
+  std::vector<PeerId> alive_;       // ascending: the previous agreed set; from COMMIT on of those with a vote
+  std::vector<PeerId> candidates_;  // ascending: of COMMIT, without a vote
+  std::vector<PeerId> followers_;   // ascending: those of them that reducers send the results
+  std::vector<PeerId> present_;     // ascending: of COMMIT
   std::map<PeerId, CommitPayload> commits_;
   std::map<PeerId, swarm::Removal> removed_;
   std::map<PeerId, swarm::Evidence> evidence_;  // of the banned among them
@@ -288,6 +301,7 @@ class Round {
   std::optional<Encoded> recomputed_;            // by this member, as a validator
   std::map<PeerId, RoundRecord::Claim> claims_;  // in this round's CHECK
   std::vector<Validation> disputes_;             // contributions of the round before the last, ascending
+  std::vector<PeerId> right_;                    // whose were found right, ascending
   std::vector<Audit> audits_;                    // drawn for this round; none: it is not known what of
   std::optional<OwnAudit> own_audit_;
   std::map<PeerId, RoundRecord::AuditSaid> audits_said_;  // in this round's CHECK
@@ -299,7 +313,7 @@ class Round {
   // What was given to the pool last, by whom or for which part; bytes that prove wrong are not checked again.
   std::map<PartOf, Blob> checked_contributions_;
   std::map<std::size_t, Blob> checked_results_;
-  std::size_t checks_running_ = 0;
+  std::size_t checks_running_ = 0;  // but for those of what candidates sent
   // Of what `next_` was when all parts had arrived.
   std::shared_ptr<const NextState> hashed_early_;
   StateDigests early_digests_;

@@ -103,6 +103,7 @@ Task<Result<void>> Round::check(const Prepared& prepared) {
     mine.parts = co_await net::when_all(scheduler_, std::move(jobs));
     mine.recomputed = co_await own_statement();
     mine.disputes = find_disputes();
+    mine.right = find_right();
     co_await audit_done();
     mine.audit = own_audit_statement();
     mine.audits = find_disputed_audits();
@@ -174,7 +175,7 @@ void Round::read_checks(const AgreedBroadcast::MessageSet& set) {
     }
     checks.emplace(author, std::move(*payload));
   }
-  adopt_disputes(checks);
+  adopt_findings(checks);
   if (setup_.last)
     marks_.merge(silent_validators(setup_.roster, setup_.round, validations_, claims_, *setup_.last));
   const std::vector<double> weights(lengths.size(), 1.0);

@@ -117,12 +117,23 @@ void Round::send_results(bool again) {
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     const Reduction& reduction = reductions_[j];
     if (reduction.reducer != self_ || !reduction.bytes || (again && !reduction.is_due_again())) continue;
+    const PartKey result = key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j)));
     for (std::size_t i = 0; i < alive_.size(); ++i) {
       const PeerId& member = alive_[in_turn(i, alive_.size())];
-      if (member == self_) continue;
-      exchange_.send(member, key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j))),
-                     reduction.bytes);
+      if (member != self_) exchange_.send(member, result, reduction.bytes);
     }
+  }
+}
+
+// Only when nothing is left of the round that has a deadline: names cost nothing, and must not take the line
+// from those that vote.
+void Round::send_results_to_followers() {
+  for (std::size_t j = 0; j < reductions_.size(); ++j) {
+    const Reduction& reduction = reductions_[j];
+    if (reduction.reducer != self_ || !reduction.hash || !reduction.bytes) continue;
+    const PartKey result = key(PartKind::result, PartIndex(static_cast<std::uint32_t>(j)));
+    for (std::size_t i = 0; i < followers_.size(); ++i)
+      exchange_.send(followers_[in_turn(i, followers_.size())], result, reduction.bytes);
   }
 }
 
@@ -396,7 +407,7 @@ Task<Result<void>> Round::wait_for_help() {
 }
 
 // The optimizer's step with the reduced vector; absent parts are zero.
-Task<void> Round::step(Result& result) {
+Task<StateDigests> Round::step(Result& result) {
   std::vector<PartRange> absent;
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     if (!reductions_[j].hash) absent.push_back(ranges_[j]);
@@ -417,11 +428,40 @@ Task<void> Round::step(Result& result) {
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     result.reduced.push_back({ranges_[j], reductions_[j].hash ? reductions_[j].bytes : nullptr});
   }
-  result.outcome = make_outcome(swarm::OutcomeKind::apply);
-  for (auto& [peer, evidence] : evidence_) result.evidence.push_back(std::move(evidence));
-  result.outcome.state = stepped.digests.root;
-  result.outcome.parameters = stepped.digests.parameters;
   lap("step");
+  co_return stepped.digests;
+}
+
+Task<std::optional<Round::Result>> Round::follow(swarm::Outcome outcome) {
+  if (reductions_.size() != outcome.results.size()) co_return std::nullopt;
+  if (!std::ranges::binary_search(followers_, self_)) co_return std::nullopt;
+  for (std::size_t j = 0; j < reductions_.size(); ++j) {
+    if (outcome.results[j] != Digest{}) reductions_[j].hash = outcome.results[j];
+  }
+  const auto missing = [this] {
+    return std::ranges::count_if(reductions_,
+                                 [](const Reduction& entry) { return entry.hash && !entry.decoded; });
+  };
+  // Reducers send at the same time: with most of the results here, 2Δ are enough for the others. So those
+  // that send nothing to members without a vote do not make them come late to the next round.
+  const net::TimePoint last = scheduler_.now() + setup_.rules->manifest.exchange_deadline();
+  net::TimePoint limit = last;
+  while (missing() > 0 && scheduler_.now() < limit) {
+    const auto more = [this, missing, before = missing()] {
+      check_arrived_results();
+      return missing() < before;
+    };
+    co_await wait_for_parts(more, limit);
+    const bool most = 2 * static_cast<std::size_t>(missing()) < reductions_.size();
+    if (most) limit = std::min(last, scheduler_.now() + 2 * setup_.rules->manifest.delta());
+  }
+  co_await checks_done();
+  if (!results_complete() || std::ranges::any_of(reductions_, &Reduction::malformed)) co_return std::nullopt;
+  Result result;
+  const StateDigests digests = co_await step(result);
+  if (digests.root != outcome.state) co_return std::nullopt;
+  result.outcome = std::move(outcome);
+  co_return result;
 }
 
 Task<void> Round::wait_for_parts(const std::function<bool()>& complete, net::TimePoint limit) {
@@ -441,13 +481,33 @@ void Round::check_arrived_contributions(bool again) {
   for (std::size_t j = 0; j < reductions_.size(); ++j) {
     if (reductions_[j].reducer != self_ || (again && !reductions_[j].assigned_again)) continue;
     const PartIndex part(static_cast<std::uint32_t>(j));
-    for (const PeerId& member : reductions_[j].contributors) {
-      const PartOf entry{part, member};
-      if (contributions_.contains(entry)) continue;
-      auto bytes = exchange_.find(key(PartKind::contribution, part), member);
-      if (!bytes || checked_contributions_[entry] == bytes) continue;
-      checked_contributions_[entry] = bytes;
-      checks_.spawn(check_contribution(entry, std::move(bytes)));
+    for (const PeerId& member : reductions_[j].contributors) check_arrived_contribution({part, member});
+  }
+}
+
+void Round::check_arrived_contribution(const PartOf& entry) {
+  if (contributions_.contains(entry)) return;
+  auto bytes = exchange_.find(key(PartKind::contribution, entry.part), entry.member);
+  if (!bytes || checked_contributions_[entry] == bytes) return;
+  checked_contributions_[entry] = bytes;
+  checks_.spawn(check_contribution(entry, std::move(bytes)));
+}
+
+// However slow candidates are: nobody waits for what is theirs, but it is held for those that look at it, and
+// who is never looked at has no vote.
+Task<void> Round::collect_of_candidates() {
+  while (!record_) {
+    check_arrived_of_candidates();
+    co_await exchange_.arrived().wait();
+  }
+}
+
+void Round::check_arrived_of_candidates() {
+  for (std::size_t j = 0; j < reductions_.size(); ++j) {
+    if (reductions_[j].reducer != self_) continue;
+    const PartIndex part(static_cast<std::uint32_t>(j));
+    for (const PeerId& member : candidates_) {
+      if (!commits_.at(member).parts.empty()) check_arrived_contribution({part, member});
     }
   }
 }
@@ -476,12 +536,13 @@ Task<void> Round::read_contribution(PartOf entry, const AnswerPayload* answer) {
 Task<void> Round::check_contribution(PartOf entry, Blob bytes) {
   const Digest committed = commits_.at(entry.member).parts[entry.part.value()];
   const std::size_t count = ranges_[entry.part.value()].size;
-  ++checks_running_;
+  const bool waited_for = setup_.roster.votes(entry.member);
+  if (waited_for) ++checks_running_;
   const bool good = co_await net::offload(scheduler_, [rules = setup_.rules, bytes, committed, count] {
     return crypto::tree_hash(*bytes) == committed &&
            check_encoded(rules->codec, *bytes, count, rules->manifest.g_max).has_value();
   });
-  --checks_running_;
+  if (waited_for) --checks_running_;
   if (good) contributions_[entry] = std::move(bytes);
   exchange_.arrived().pulse();
 }

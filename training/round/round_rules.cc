@@ -18,8 +18,8 @@ bool founders_suffice(const swarm::Roster& roster, const std::vector<PeerId>& al
   return 2 * founders > roster.founders().size();
 }
 
-bool may_apply(std::size_t members, std::size_t hostile_count, std::size_t silent) {
-  return 2 * hostile_count + silent < members;
+bool may_apply(std::size_t votes, std::size_t hostile_count, std::size_t silent) {
+  return 2 * hostile_count + silent < votes;
 }
 
 Digest partition_lot(const swarm::RunId& run, swarm::RoundNumber round, swarm::Attempt attempt,
@@ -39,14 +39,37 @@ Result<std::vector<PartRange>> partition_of(const swarm::Roster& roster, std::si
 std::vector<Validation> validations_of(const swarm::Manifest& manifest, const swarm::Roster& roster,
                                        const swarm::RunId& run, swarm::RoundNumber round,
                                        std::uint32_t fruitless_voids, const Digest& beacon) {
-  const std::size_t count =
-      validator_count(roster.size(), roster.greatest_hostile_count(manifest.hostile_share),
-                      manifest.validators, fruitless_voids);
-  std::vector<PeerId> members;
-  for (const auto& member : roster.members()) members.push_back(member.id);
-  return draw_validations(
-      members, roster.took_part(), count,
-      crypto::derive_seed("testudo/validators/1", run, round.value(), 0, beacon, ByteView{}));
+  std::size_t count = validator_count(static_cast<std::size_t>(roster.total_weight()),
+                                      roster.greatest_hostile_count(manifest.hostile_share),
+                                      manifest.validators, fruitless_voids);
+  // Below the founding size no vote follows from what validators say.
+  const bool by_standing = !roster.founding() || roster.size() >= swarm::founding_size;
+  const Digest lot = crypto::derive_seed("testudo/validators/1", run, round.value(), 0, beacon, ByteView{});
+  std::vector<PeerId> validators;
+  std::vector<PeerId> targets;
+  std::map<Digest, PeerId> candidates;
+  for (const auto& member : roster.members()) {
+    if (by_standing ? member.earned : member.votes()) validators.push_back(member.id);
+  }
+  for (const PeerId& peer : roster.took_part()) {
+    // Of who has no seat any more it is what it did that counts: names that leave are as free as others.
+    const bool counts =
+        roster.contains(peer) ? roster.votes(peer) : roster.founding() || roster.standing_of(peer).has_vote();
+    if (counts) {
+      targets.push_back(peer);
+    } else {
+      candidates.emplace(crypto::Hasher("testudo/candidate/1").bytes(lot).bytes(peer.key().raw()).finish(),
+                         peer);
+    }
+  }
+  if (by_standing) count = std::min(count, (validators.size() + 1) / 2);
+  // However many names have no vote, every other target has one: a flood must not hide those that count.
+  std::size_t room = targets.size();
+  for (const auto& [place, candidate] : candidates) {
+    if (room-- == 0) break;
+    targets.push_back(candidate);
+  }
+  return draw_validations(validators, targets, count, lot);
 }
 
 std::vector<Audit> audits_of(const std::vector<Validation>& validators, std::size_t parts,
@@ -71,7 +94,7 @@ std::optional<std::vector<PeerId>> senders_to_auditor(const swarm::Roster& roste
   };
   const auto cannot_be_asked = [&](const PeerId& peer) {
     const swarm::Member* const from = find(peer);
-    return from == nullptr || from->struck_out;
+    return from == nullptr || from->struck_out || !from->votes();
   };
   std::vector<PeerId> senders = contributors;
   std::size_t room = std::ranges::find(contributors, reducer) == contributors.end() ? limit : limit - 1;
@@ -90,6 +113,19 @@ std::optional<std::vector<PeerId>> senders_to_auditor(const swarm::Roster& roste
   (void)let_reducer_send(cannot_be_asked);
   (void)let_reducer_send([&committed](const PeerId& peer) { return !committed(peer); });
   return senders;
+}
+
+std::vector<PeerId> drawn_followers(const std::vector<PeerId>& candidates, std::size_t most,
+                                    const Digest& lot) {
+  std::map<Digest, PeerId> order;
+  for (const PeerId& peer : candidates)
+    order.emplace(crypto::Hasher("testudo/follower/1").bytes(lot).bytes(peer.key().raw()).finish(), peer);
+  std::vector<PeerId> drawn;
+  for (const auto& [place, peer] : order) {
+    if (drawn.size() < most) drawn.push_back(peer);
+  }
+  std::ranges::sort(drawn);
+  return drawn;
 }
 
 bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t parts) {
@@ -236,17 +272,24 @@ std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase) {
   }
 }
 
+std::size_t contributors_of(const swarm::Outcome& outcome, const swarm::Manifest& manifest) {
+  return static_cast<std::size_t>((outcome.samples + manifest.samples - 1) / manifest.samples);
+}
+
 std::vector<swarm::Admission> admissions(const swarm::Roster& roster,
                                          const std::map<PeerId, CommitPayload>& commits, double growth_cap,
                                          std::size_t group_max, const Digest& beacon) {
   std::map<std::pair<PeerId, bool>, std::size_t> listings;
+  std::size_t votes = 0;
   for (const auto& [member, commit] : commits) {
+    if (!roster.votes(member)) continue;
+    ++votes;
     for (const auto& entry : commit.applications) ++listings[{entry.peer, entry.client_mode}];
   }
   std::vector<std::pair<Digest, swarm::Admission>> drawn;
   for (const auto& [entry, count] : listings) {
     const auto& [peer, client_mode] = entry;
-    if (2 * count <= commits.size() || roster.contains(peer) || roster.is_banned(peer)) continue;
+    if (2 * count <= votes || roster.contains(peer) || roster.is_banned(peer)) continue;
     drawn.emplace_back(crypto::Hasher("testudo/admission/1").bytes(beacon).bytes(peer.key().raw()).finish(),
                        swarm::Admission{peer, client_mode});
   }

@@ -19,9 +19,9 @@ namespace testudo::training {
 // More than half of the run's founders are among `alive`, or founders are no longer needed.
 bool founders_suffice(const swarm::Roster& roster, const std::vector<swarm::PeerId>& alive);
 
-// Hostile contributors are a minority among the contributors: 2F + silent < members, where `silent` have not
-// contributed: validators, the absent, and whoever had nothing.
-bool may_apply(std::size_t members, std::size_t hostile_count, std::size_t silent);
+// Hostile contributors are a minority among the contributors: 2F + silent < votes, where `silent` have a vote
+// and have not contributed: validators, the absent, and whoever had nothing.
+bool may_apply(std::size_t votes, std::size_t hostile_count, std::size_t silent);
 
 // What permutes the partition, and who takes over from whom.
 Digest partition_lot(const swarm::RunId& run, swarm::RoundNumber round, swarm::Attempt attempt,
@@ -30,9 +30,10 @@ Digest partition_lot(const swarm::RunId& run, swarm::RoundNumber round, swarm::A
 Result<std::vector<PartRange>> partition_of(const swarm::Roster& roster, std::size_t values,
                                             const Digest& lot);
 
-// The validators of a round, by the beacon that it begins with; of its attempt after so many VOIDs that
-// removed nobody. Their targets are those that took part in the round before, whether or not they still have
-// a seat.
+// The validators of a round, by the beacon that it begins with; of its attempt after so many fruitless VOIDs
+// (Chain). They are of those with a vote, which they must have earned once there are founding_size members.
+// Their targets are those that took part in the round before, whether or not they still have a seat; of
+// members without a vote at most as many as of the others.
 std::vector<Validation> validations_of(const swarm::Manifest& manifest, const swarm::Roster& roster,
                                        const swarm::RunId& run, swarm::RoundNumber round,
                                        std::uint32_t fruitless_voids, const Digest& beacon);
@@ -42,16 +43,22 @@ std::vector<Audit> audits_of(const std::vector<Validation>& validators, std::siz
                              const swarm::RunId& run, swarm::RoundNumber round, const Digest& beacon);
 
 // Who sends an auditor what each of the contributors to its part committed to, in their order: each its own;
-// the reducer, which got them, those of contributors that are gone or struck out (swarm/strikes.h), and of
-// those that have no way to the auditor because neither takes connections, at most `limit` > 0 with its own.
-// Beyond that everybody sends its own: strikes of who is struck out are explained already. Whoever reckons
-// with other senders than the auditor does is struck for nothing. `committed`: whether a member is there, by
-// the COMMIT of this round; before it, everybody is, and who sends then goes on doing so. Nothing: the
-// auditor cannot get it all, and audits nothing.
+// the reducer, which got them, those of contributors that are gone, struck out (swarm/strikes.h) or have lost
+// their vote, which nobody strikes, and of those that have no way to the auditor because neither takes
+// connections, at most `limit` > 0 with its own. Beyond that everybody sends its own: strikes of who is
+// struck out are explained already. Whoever reckons with other senders than the auditor does is struck for
+// nothing. `committed`: whether a member is there, by the COMMIT of this round; before it, everybody is, and
+// who sends then goes on doing so. Nothing: the auditor cannot get it all, and audits nothing.
 std::optional<std::vector<swarm::PeerId>> senders_to_auditor(
     const swarm::Roster& roster, const swarm::PeerId& auditor, const swarm::PeerId& reducer,
     const std::vector<swarm::PeerId>& contributors,
     const std::function<bool(const swarm::PeerId&)>& committed, std::size_t limit);
+
+// Which of the `candidates`, members without a vote (ascending), reducers send their results to: at most so
+// many, drawn by `lot`, so that any number of names takes no more of a line than those that vote. The
+// others fetch the step. Ascending.
+std::vector<swarm::PeerId> drawn_followers(const std::vector<swarm::PeerId>& candidates, std::size_t most,
+                                           const Digest& lot);
 
 // Whether what a member committed to fits a round of so many parts; signing anything else is malformed.
 bool fits(const CommitPayload& commit, const RoundRules& rules, std::size_t parts);
@@ -119,8 +126,12 @@ Digest aggregation_seed(const swarm::RunId& run, swarm::RoundNumber round, const
 // CHECK carry sketches; the others are lists.
 std::size_t max_payload(const swarm::Manifest& manifest, swarm::Phase phase);
 
-// Applications that more than half of the commits list alike, at most as many as the growth cap and the
-// group's size let in, drawn by the beacon; ascending.
+// How many contributions an applied outcome stands for, as it tells: who contributes takes as many samples as
+// the manifest says. None in a VOID.
+std::size_t contributors_of(const swarm::Outcome& outcome, const swarm::Manifest& manifest);
+
+// Applications that more than half of the commits of members with a vote list alike, at most as many as the
+// growth cap and the group's size let in, drawn by the beacon; ascending.
 std::vector<swarm::Admission> admissions(const swarm::Roster& roster,
                                          const std::map<swarm::PeerId, CommitPayload>& commits,
                                          double growth_cap, std::size_t group_max, const Digest& beacon);

@@ -21,8 +21,8 @@ using swarm::Phase;
 namespace {
 
 // A quorum may have needed hostile votes to open a dispute, and lack them to certify what comes of it.
-// Only VOIDs that removed nobody count: one that did shows that a quorum certifies. (Attack: to withhold a
-// coin in so many attempts, for a seat each, until what was found is forgotten.)
+// Only VOIDs that removed nobody with a vote count: one that did shows that a quorum certifies. (Attack: to
+// withhold a coin in so many attempts, for a seat each, until what was found is forgotten.)
 constexpr std::uint32_t voids_with_disputes = 3;
 
 Sketch sketch_part(const RoundRules& rules, const Blob& bytes, std::size_t size, const Digest& seed) {
@@ -108,6 +108,36 @@ Task<std::optional<Statement>> Round::own_statement() {
   co_return statement;
 }
 
+// The sketches that reducers gave of the target's parts in this COMMIT.
+std::vector<std::optional<Sketch>> Round::shown_of(const RoundRecord::Claim& claim) const {
+  const RoundRecord& before = *setup_.before_last;
+  std::vector<std::optional<Sketch>> shown(before.ranges.size());
+  for (std::size_t j = 0; j < shown.size(); ++j) {
+    const auto commit = commits_.find(before.reducers[j]);
+    if (commit == commits_.end()) continue;
+    const Sketch* sketch =
+        commit->second.find_holding(claim.target, PartIndex(static_cast<std::uint32_t>(j)));
+    if (sketch != nullptr) shown[j] = *sketch;
+  }
+  return shown;
+}
+
+// Whose contributions were found as they should be, by validators that have earned their vote.
+std::vector<swarm::PeerId> Round::find_right() const {
+  std::vector<PeerId> right;
+  if (!setup_.last || !setup_.before_last) return right;
+  for (const auto& [validator, claim] : setup_.last->claims) {
+    const auto index = setup_.roster.index_of(validator);
+    if (!index || !setup_.roster.members()[*index].earned || !setup_.roster.contains(claim.target)) continue;
+    if (!setup_.before_last->commitments.contains(claim.target)) continue;
+    if (is_right(claim.statement, shown_of(claim), setup_.rules->manifest.recompute_tolerance))
+      right.push_back(claim.target);
+  }
+  std::ranges::sort(right);
+  right.erase(std::ranges::unique(right).begin(), right.end());
+  return right;
+}
+
 // What the last round's validators said, against what the reducers hold: both are agreed, so that everybody
 // with these records finds the same.
 std::vector<Validation> Round::find_disputes() const {
@@ -118,15 +148,7 @@ std::vector<Validation> Round::find_disputes() const {
     // Seated or not: whoever gives up its seat when it hears that it is accused is judged all the same.
     if (setup_.roster.is_banned(validator) || setup_.roster.is_banned(claim.target)) continue;
     if (!before.commitments.contains(claim.target)) continue;
-    std::vector<std::optional<Sketch>> shown(before.ranges.size());
-    for (std::size_t j = 0; j < shown.size(); ++j) {
-      const auto commit = commits_.find(before.reducers[j]);
-      if (commit == commits_.end()) continue;
-      const Sketch* sketch =
-          commit->second.find_holding(claim.target, PartIndex(static_cast<std::uint32_t>(j)));
-      if (sketch != nullptr) shown[j] = *sketch;
-    }
-    if (is_disputed(claim.statement, shown, setup_.rules->manifest.recompute_tolerance)) {
+    if (is_disputed(claim.statement, shown_of(claim), setup_.rules->manifest.recompute_tolerance)) {
       found.push_back({validator, claim.target});
     }
   }
@@ -145,34 +167,37 @@ std::vector<Validation> Round::find_disputes() const {
   return found;
 }
 
-// A dispute takes place when so many ask for it that they can also certify what comes of it: members without
-// the records cannot find it themselves, and a hostile few cannot start one. A round does not fail for good
-// because its disputes cannot be settled: after some attempts it goes on without them.
+// What so many list that they can also certify what comes of it: members without the records cannot find it
+// themselves, and a hostile few cannot make it up.
 template <typename Dispute>
-std::vector<Dispute> Round::adopted(const std::map<PeerId, std::vector<Dispute>>& listed) const {
+std::vector<Dispute> Round::adopted(const std::map<PeerId, std::vector<Dispute>>& listed,
+                                    std::size_t limit) const {
   std::map<Dispute, std::vector<PeerId>> supporters;
   for (const auto& [member, disputes] : listed) {
     for (const Dispute& dispute : disputes) supporters[dispute].push_back(member);
   }
   std::vector<Dispute> found;
   for (const auto& [dispute, members] : supporters) {
-    if (found.size() < dispute_limit && swarm::is_quorum(setup_.roster, alive_, members)) {
+    if (found.size() < limit && swarm::is_quorum(setup_.roster, alive_, members)) {
       found.push_back(dispute);
     }
   }
   return found;
 }
 
-void Round::adopt_disputes(const std::map<PeerId, CheckPayload>& checks) {
-  if (setup_.fruitless_voids >= voids_with_disputes) return;
+void Round::adopt_findings(const std::map<PeerId, CheckPayload>& checks) {
   std::map<PeerId, std::vector<Validation>> contributions;
   std::map<PeerId, std::vector<Audit>> results;
+  std::map<PeerId, std::vector<PeerId>> right;
   for (const auto& [member, check] : checks) {
     contributions.emplace(member, check.disputes);
     results.emplace(member, check.audits);
+    right.emplace(member, check.right);
   }
-  disputes_ = adopted(contributions);
-  disputed_audits_ = adopted(results);
+  right_ = adopted(right, validation_limit);
+  if (setup_.fruitless_voids >= voids_with_disputes) return;
+  disputes_ = adopted(contributions, dispute_limit);
+  disputed_audits_ = adopted(results, dispute_limit);
 }
 
 bool Round::has_records_of_disputes() const {

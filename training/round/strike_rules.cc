@@ -12,9 +12,13 @@ using swarm::StrikeReason;
 
 namespace {
 
-bool names_somebody_late(const CommitPayload& commit) {
-  return std::ranges::any_of(commit.marks,
-                             [](const Mark& mark) { return mark.reason == StrikeReason::late; });
+// Of those that had a vote then, also if they lost their seats for it: a name that is late costs nothing, and
+// would excuse its friend every time.
+bool names_somebody_late(const swarm::Roster& roster, const CommitPayload& commit) {
+  return std::ranges::any_of(commit.marks, [&roster](const Mark& mark) {
+    const bool counts = roster.votes(mark.peer) || roster.voted_before(mark.peer);
+    return mark.reason == StrikeReason::late && counts;
+  });
 }
 
 const swarm::Member* find_member(const swarm::Roster& roster, const PeerId& peer) {
@@ -42,9 +46,10 @@ std::vector<Strike> strikes_of_marks(const swarm::Roster& roster,
     for (const Mark& mark : commit.marks) {
       const auto named = commits.find(mark.peer);
       if (voter == nullptr || named == commits.end() || mark.peer == author) continue;
+      if (!voter->votes() || !roster.votes(mark.peer)) continue;
       if (!swarm::is_between_two(mark.reason)) {
         votes[mark] += voter->weight;
-      } else if (mark.reason != StrikeReason::unconfirmed || !names_somebody_late(named->second)) {
+      } else if (mark.reason != StrikeReason::unconfirmed || !names_somebody_late(roster, named->second)) {
         strikes.push_back({author, mark.reason, mark.peer});
       }
     }
@@ -77,7 +82,7 @@ std::set<Mark> silent_validators(const swarm::Roster& roster, swarm::RoundNumber
   std::set<Mark> marks;
   for (const Validation& validation : drawn) {
     const swarm::Member* validator = find_member(roster, validation.validator);
-    if (validator == nullptr || validator->since >= round) continue;
+    if (validator == nullptr || !validator->votes() || validator->votes_since >= round) continue;
     if (!last.commitments.contains(validation.target) || claims.contains(validation.validator)) continue;
     marks.insert({StrikeReason::silent_validator, validation.validator});
   }
@@ -89,15 +94,16 @@ std::set<Mark> silent_reducers(const swarm::Roster& roster, const std::map<PeerI
   std::set<Mark> marks;
   for (const auto& [validator, claim] : last.claims) {
     const swarm::Member* target = find_member(roster, claim.target);
-    // Who lost its seat in that round may have lost it for what it did not send.
-    if (target == nullptr || target->since > before_last.round) continue;
+    // Who lost its seat in that round may have lost it for what it did not send; and for what members without
+    // a vote send, nobody waits.
+    if (target == nullptr || !target->votes() || target->votes_since > before_last.round) continue;
     if (!before_last.commitments.contains(claim.target)) continue;
     for (std::size_t j = 0; j < before_last.reducers.size(); ++j) {
       const PeerId& reducer = before_last.reducers[j];
       const swarm::Member* member = find_member(roster, reducer);
       const auto commit = commits.find(reducer);
       if (!before_last.reduced[j] || member == nullptr || commit == commits.end()) continue;
-      if (member->since > before_last.round) continue;
+      if (!member->votes() || member->votes_since > before_last.round) continue;  // has no records
       const PartIndex part(static_cast<std::uint32_t>(j));
       if (commit->second.find_holding(claim.target, part) == nullptr)
         marks.insert({StrikeReason::silent_reducer, reducer});

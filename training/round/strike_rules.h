@@ -22,8 +22,9 @@ bool tells_lateness(const swarm::Manifest& manifest);
 net::Duration early_margin(const swarm::Manifest& manifest);
 
 // What the marks in the COMMITs of a round amount to. Lateness is between whoever says it and whoever it says
-// it of; but who did not confirm what it held, because it names somebody as late itself, is excused. Silence
-// is a strike when more than half of the votes list it: whoever was there saw it.
+// it of; but who did not confirm what it held, because it names somebody with a vote as late itself, is
+// excused. Silence is a strike when more than half of the votes list it: whoever was there saw it. There is
+// none with members that have no vote: any number of them may be hostile, and they have nothing to rest from.
 std::vector<swarm::Strike> strikes_of_marks(const swarm::Roster& roster,
                                             const std::map<swarm::PeerId, CommitPayload>& commits);
 

@@ -47,6 +47,7 @@ constexpr NamedAttack attacks[] = {
     {{"late", "every message at its deadline: before it for some, after it for others"}, late},
     {{"late_parts", "every part at its deadline: before it for some, after it for others"}, late_parts},
     {{"unconfirmed", "every message, and never that it holds all of them"}, unconfirmed},
+    {{"sybil_votes", "zeros, and votes for outcomes in which everybody else loses the seat"}, sybil_votes},
     {{"replay", "frames of other rounds, attempts and runs, its own and those of others"}, replay},
     {{"challenges", "as many challenges as are allowed, of parts that it has got"},
      [](const AttackSetup& setup) { return challenges(setup.manifest.challenge_limit, setup.from_round); }},

@@ -40,7 +40,9 @@ net::Duration worst_attempt(const swarm::Manifest& manifest, std::size_t members
 }
 
 SwarmChecker::SwarmChecker(swarm::Manifest manifest, std::vector<swarm::PeerId> members, bool calm)
-    : manifest_(std::move(manifest)), calm_(calm) {
+    : manifest_(std::move(manifest)),
+      founding_(manifest_.founders.size() < swarm::founding_size),
+      calm_(calm) {
   for (const swarm::PeerId& id : members) {
     members_.push_back({.id = id, .founder = std::ranges::binary_search(manifest_.founders, id)});
   }
@@ -83,6 +85,7 @@ void SwarmChecker::reported(std::size_t member, const RoundReport& report, const
                ", attempt " + std::to_string(state.reported.second));
   }
   state.reported = std::max(state.reported, position);
+  founding_ = founding_ && report.founding;
 
   const auto [known, fresh] = outcomes_.try_emplace(position, Ending{report.kind, report.parameters});
   if (fresh) last_certificate_ = now;
@@ -186,6 +189,8 @@ void SwarmChecker::measured(std::optional<std::size_t> member, const Load& load)
 }
 
 // More than half of the founders, and of all that were ever there: whatever the roster is, they are a quorum.
+// Where votes are earned and the founders no longer decide, all but less than half of those that had one when
+// that began: whoever has one besides.
 bool SwarmChecker::enough_are_there() const {
   std::size_t founders = 0;
   std::size_t known = 0;
@@ -197,7 +202,10 @@ bool SwarmChecker::enough_are_there() const {
     ++up;
     if (member.founder) ++founders;
   }
-  return 2 * founders > manifest_.founders.size() && 2 * up > known;
+  if (2 * up <= known) return false;
+  if (manifest_.validators > 0 && !founding_)
+    return 2 * (known - up) < std::max(manifest_.founders.size(), swarm::founding_size);
+  return 2 * founders > manifest_.founders.size();
 }
 
 void SwarmChecker::tick(net::TimePoint now) {

@@ -124,6 +124,7 @@ class SwarmChecker {
 
   swarm::Manifest manifest_;
   std::vector<MemberState> members_;
+  bool founding_;
   bool calm_;
   bool attacked_ = false;
   std::map<Position, Ending> outcomes_;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "crypto/rng.h"
+#include "swarm/ballot.h"
 #include "swarm/control.h"
 #include "training/round/part_exchange.h"
 #include "training/round/payloads.h"
@@ -283,6 +285,53 @@ Behaviour half_answers(std::uint64_t from_round) {
             if (kept_back) return std::vector<TamperedFrame>();
             return only(std::move(frame));
           }};
+}
+
+Behaviour sybil_votes(const AttackSetup& setup) {
+  const auto key = std::make_shared<crypto::KeyPair>(setup.identity.clone());
+  // What honest members signed last: all accomplices hear the same, and so make the same of it.
+  const auto heard = std::make_shared<swarm::Outcome>();
+  const auto voted_in = std::make_shared<std::map<PeerId, std::pair<swarm::RoundNumber, swarm::Attempt>>>();
+  const auto outvoting = [=, collusion = setup.collusion](const swarm::PhaseKey& at) {
+    swarm::Outcome outcome = swarm::plain_void(heard->run, at.round, at.attempt, heard->digest());
+    for (const PeerId& member : heard->remaining()) {
+      if (!collusion->knows(member)) outcome.removed.push_back({member, swarm::Fault::silent, {}});
+    }
+    return outcome;
+  };
+  auto lazy = make_gradient_attack({.kind = "zero", .from_round = setup.from_round});
+  return {
+      .name = "sybil_votes",
+      .tamper =
+          [=, from = setup.from_round](const PeerId& to, const std::string& protocol, TamperedFrame frame) {
+            const auto broadcast = broadcast_in(protocol, frame, from);
+            std::vector<TamperedFrame> frames = only(std::move(frame));
+            if (!broadcast) return frames;
+            const auto at = *swarm::key_of(*broadcast);
+            const bool applied = heard->kind == swarm::OutcomeKind::apply;
+            const bool next = at.attempt == swarm::Attempt(0) ? applied && heard->round.next() == at.round
+                                                              : !applied && heard->round == at.round;
+            auto& last = (*voted_in)[to];
+            if (!next || last == std::pair(at.round, at.attempt)) return frames;
+            last = {at.round, at.attempt};
+            const swarm::Outcome outcome = outvoting(at);
+            const swarm::VoteFrame vote{outcome, {key->peer_id(), swarm::sign_outcome(*key, outcome)}};
+            frames.push_back({swarm::encode_control(vote), {}, {}});
+            return frames;
+          },
+      .hear =
+          [heard, collusion = setup.collusion](const PeerId& from, const std::string& protocol,
+                                               TamperedFrame frame) {
+            if (!protocol.starts_with("/testudo/round/") || collusion->knows(from)) return;
+            const auto control = swarm::decode_control(frame.header);
+            const auto* vote = control ? std::get_if<swarm::VoteFrame>(&*control) : nullptr;
+            if (vote == nullptr) return;
+            const auto place = [](const swarm::Outcome& outcome) {
+              return std::pair(outcome.round, outcome.attempt);
+            };
+            if (place(vote->outcome) > place(*heard)) *heard = vote->outcome;
+          },
+      .misconduct = lazy ? std::move(*lazy) : nullptr};
 }
 
 Behaviour replay(const AttackSetup& setup) {

@@ -37,6 +37,9 @@ Behaviour late(const AttackSetup& setup);
 Behaviour late_parts(const AttackSetup& setup);
 // Every message, and never that it holds all of them.
 Behaviour unconfirmed(const AttackSetup& setup);
+// Votes, on its own and before the others', for outcomes in which all but accomplices lose their seats; and
+// no work for its seat: zeros.
+Behaviour sybil_votes(const AttackSetup& setup);
 // Frames of its own and of others once more, in other rounds and attempts; messages of another run; messages
 // of others with another place written on them.
 Behaviour replay(const AttackSetup& setup);
