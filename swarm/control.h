@@ -29,8 +29,8 @@ struct HelloFrame {
   // The sender takes no part in the attempt at this height: it was restarted in it, or lost touch. After the
   // last round: it does not have the final state on disk yet.
   bool looking_on = false;
-  // How many milliseconds ago the sender entered the attempt at this height; nothing as long as it waits for
-  // others before its first one.
+  // How many milliseconds ago the sender entered the attempt at this height; nothing when it asks the others
+  // that, because it waits for them before its first one, or may have come after them.
   std::optional<std::uint32_t> begun_ms;
 };
 

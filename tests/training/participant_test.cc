@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "swarm/control.h"
 #include "tests/training/sim_testing.h"
 
 namespace testudo::training {
@@ -50,6 +51,52 @@ TEST_CASE("a founder that comes when the others have just begun has no more time
   REQUIRE(
       run_until(swarm, [&] { return swarm.member(late).holds() == 2 && swarm.member(1).holds() == 2; }, 1h));
   CHECK(swarm.member(late).removals.empty());
+}
+
+bool is_commit(const std::string& protocol, const TamperedFrame& frame, std::uint64_t round) {
+  if (!protocol.starts_with("/testudo/round/")) return false;
+  const auto control = swarm::decode_control(frame.header);
+  const auto* broadcast = control ? std::get_if<swarm::BroadcastFrame>(&*control) : nullptr;
+  const auto* message = broadcast != nullptr ? std::get_if<swarm::PhaseMessage>(broadcast) : nullptr;
+  return message != nullptr && message->key.phase == swarm::Phase::commit &&
+         message->key.round == swarm::RoundNumber(round);
+}
+
+TEST_CASE("a member that has the certificate later than the others has no more time in the next round") {
+  constexpr std::size_t late = 0;
+  constexpr std::size_t liar = 3;
+  constexpr std::uint64_t rounds = 4;
+  SimSwarm swarm({.founders = 4, .joiners = 0, .rounds = rounds, .linger = 1h});
+  // In round 3 its contribution is for the late one's eyes: with a T of its own that one counts it, and what
+  // it relays then comes too late for the others.
+  swarm.member(liar).behaviour = {
+      .name = "commits to one",
+      .tamper = [to_whom = swarm.member(late).host->id()](const swarm::PeerId& to,
+                                                          const std::string& protocol, TamperedFrame frame) {
+        std::vector<TamperedFrame> frames;
+        if (to == to_whom || !is_commit(protocol, frame, 3)) frames.push_back(std::move(frame));
+        return frames;
+      }};
+  swarm.start_all();
+  REQUIRE(run_until(swarm, [&] { return swarm.member(late).voted_round == 2; }, 5min));
+  swarm.checker().not_calm();
+  swarm.network().partition({{swarm.member(late).host}}, net::SimNetwork::Across::stalls);
+  run_until(swarm, [] { return false; }, 4s);
+  REQUIRE(swarm.member(late).started_round == 2);
+  REQUIRE(swarm.member(1).started_round == 3);
+  swarm.network().heal();
+  swarm.checker().disturbed(swarm.scheduler().now());
+  const auto all_hold = [&] {
+    return std::ranges::all_of(std::views::iota(std::size_t{0}, liar),
+                               [&](std::size_t i) { return swarm.member(i).holds() == rounds; });
+  };
+  CHECK(run_until(swarm, all_hold, 1h));
+  CHECK(swarm.member(1).removals.empty());
+  const net::PeerId liars_id = swarm.member(liar).host->id();
+  for (const auto& [round, strike] : swarm.member(1).strikes) {
+    const bool of_liar = strike.peer == liars_id || strike.other == liars_id;
+    CHECK(of_liar);
+  }
 }
 
 TEST_CASE("a lone founder trains by itself") {

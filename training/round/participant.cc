@@ -132,8 +132,7 @@ Task<void> Participant::Impl::wait_for_start() {
   net::TimePoint grace = scheduler_.now() + startup_grace;
   net::Timer timer = scheduler_.at(grace, [this] { changed_.pulse(); });
   std::size_t here = members_here();
-  others_entered_.clear();
-  send_to_members(hello());
+  ask_since_when();
   while (!certificate_) {
     ask_whoever_is_ahead();
     const swarm::PhaseKey first{chain().next_round(), chain().next_attempt(), swarm::Phase::commit};
@@ -147,28 +146,53 @@ Task<void> Participant::Impl::wait_for_start() {
     say_waiting(missing);
     co_await changed_.wait();
   }
-  note_entered();
+  note_entered(scheduler_.now());
   started_ = true;
   send_to_members(hello());
 }
 
 // In the attempt at this height. Whoever was restarted in it cannot say since when; nobody who comes after it
 // is in time.
-void Participant::Impl::note_entered() {
+void Participant::Impl::note_entered(net::TimePoint when) {
   const swarm::Ledger::Position position{chain().next_round(), chain().next_attempt()};
-  if (started_) first_attempt_ = false;
-  entered_ = scheduler_.now() - (ledger_->entered() == position ? long_ago : net::Duration{});
+  entered_ = when - (ledger_->entered() == position ? long_ago : net::Duration{});
 }
 
-// When the others did. It is asked for in the first attempt of this process: from then on members enter with
-// the certificate of the one before. F liars may name any time: the earliest F do not count, so that an
-// honest one was there by then.
-net::TimePoint Participant::Impl::others_entered() const {
-  if (!first_attempt_) return scheduler_.now();
+// The ledger has grown: what was said of the attempt before says nothing of the one that comes.
+void Participant::Impl::note_next_attempt(net::TimePoint when) {
+  others_entered_.clear();
+  asked_.reset();
+  note_entered(when);
+}
+
+// Since when the others are in the attempt at this height. Whoever began answers a hello that does not say
+// when its sender did.
+void Participant::Impl::ask_since_when() {
+  asked_ = scheduler_.now();
+  swarm::HelloFrame question = hello();
+  question.begun_ms = std::nullopt;
+  send_to_members(question);
+}
+
+// When the others did. Members enter with the certificate of the attempt before, and whoever has it as soon
+// as they do need not ask. Who may have it later (it was started, or its line was down, or others made the
+// certificate) asks: the deadlines of an attempt are one for all, or its members agree on different sets, and
+// the one that is late publishes results of contributions that the others do not count. F liars may name any
+// time. The earliest F do not count, so that an honest one was there by then; and of 2F + 1 answers F + 1 are
+// honest, so that liars that say "just now" do not make it later than these.
+Task<net::TimePoint> Participant::Impl::others_entered() {
+  if (!asked_) co_return entered_;
+  const std::size_t hostile = hostile_count();
+  const std::size_t due = std::min(2 * hostile + 1, chain().roster().size() - 1);
+  const net::TimePoint limit = *asked_ + 2 * manifest().delta();  // a question and its answer
+  const net::Timer timer = scheduler_.at(limit, [this] { changed_.pulse(); });
+  while (others_entered_.size() < due && scheduler_.now() < limit) co_await changed_.wait();
   std::vector<net::TimePoint> said;
   for (const auto& [member, time] : others_entered_) said.push_back(time);
   std::ranges::sort(said);
-  return said.size() > hostile_count() ? said[hostile_count()] : scheduler_.now();
+  // From now on this member says so, too.
+  if (said.size() > hostile) entered_ = std::min(entered_, said[hostile]);
+  co_return entered_;
 }
 
 // Members that were heard and can be told.
@@ -343,6 +367,7 @@ Task<Result<StateStore::Entries>> Participant::Impl::prepare(const Round::Result
 Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result* own, const Round* round,
                                     net::TimePoint started) {
   certificate_.reset();
+  const net::TimePoint certified = certificate_time_;
   sync_->give_way(false);
   const swarm::Outcome outcome = certificate.outcome;
   const bool applied = outcome.kind == OutcomeKind::apply;
@@ -380,7 +405,7 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   }
   if (!prepared) tasks_.spawn(store_beside(outcome.state, state));
   certificate_.reset();  // found once more while the disk was full
-  note_entered();
+  note_next_attempt(certified);
   // Whoever counts votes still gets this member's, or the certificate: the vote that made it may have been
   // lost on its way to some, and members enter the next round together. With the certificate on disk this
   // member can sign nothing else here any more.
@@ -406,6 +431,8 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   note_roster(outcome);
   spectator_ = false;
   progress_ = scheduler_.now();
+  const bool in_time = same && certified <= voted_at_ + 2 * manifest().delta();
+  if (seated() && !in_time) ask_since_when();
   if (applied) {
     if (own != nullptr && own->state && !state) {
       log::error("round {}: this member computed another state than the certified one; fetching that",

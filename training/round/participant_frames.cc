@@ -29,6 +29,7 @@ Result<void> Participant::Impl::vote(swarm::Outcome outcome, StateStore::Entries
     // run.
     TRY_VOID(ledger_->remember_vote(outcome, entries));
     states_.stored(entries);
+    voted_at_ = scheduler_.now();
   }
   swarm::VoteFrame frame{outcome, {self_, swarm::sign_outcome(host_.identity(), outcome)}};
   ballot_.add(frame);
@@ -237,11 +238,15 @@ void Participant::Impl::receive_hello(const PeerId& from, const swarm::HelloFram
   }
   if (member && frame.height == chain().height()) {
     if (frame.begun_ms) {
-      // Of those with a vote alone no more than F lie; of the others any number may.
-      if (first_attempt_ && chain().roster().votes(from))
-        others_entered_[from] = scheduler_.now() - std::chrono::milliseconds(*frame.begun_ms);
+      // Of those with a vote alone no more than F lie; of the others any number may. What was longest on its
+      // way names the latest moment.
+      if (chain().roster().votes(from)) {
+        const net::TimePoint since = scheduler_.now() - std::chrono::milliseconds(*frame.begun_ms);
+        net::TimePoint& known = others_entered_.try_emplace(from, since).first->second;
+        known = std::min(known, since);
+      }
     } else if (started_) {
-      send(from, hello());  // it waits for those that are there
+      send(from, hello());  // it waits for those that are there, or came after them
     }
   }
   if (frame.height > chain().height()) {

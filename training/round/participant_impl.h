@@ -126,8 +126,10 @@ class Participant::Impl {
   Task<void> repeat_loop();
   Task<void> report_loop();
   Task<void> wait_for_start();
-  void note_entered();
-  net::TimePoint others_entered() const;
+  void note_entered(net::TimePoint when);
+  void note_next_attempt(net::TimePoint when);
+  void ask_since_when();
+  Task<net::TimePoint> others_entered();
   Task<void> follow(Claim claim);
   Task<void> ask_for_certificate(Claim claim);
   void ask_whoever_is_ahead();
@@ -251,9 +253,10 @@ class Participant::Impl {
   std::string waiting_;
   net::TimePoint say_unwritten_from_;  // what the disk says is not repeated before
   bool started_ = false;
-  bool first_attempt_ = true;                        // of this process
+  net::TimePoint voted_at_;
   net::TimePoint entered_;                           // the attempt at this height
   std::map<PeerId, net::TimePoint> others_entered_;  // the attempt at this height, as they say
+  std::optional<net::TimePoint> asked_;              // when they were asked that; nothing: they were not
   net::Event changed_;
   net::Channel<PendingReport> reports_;
   bool reported_all_ = false;

@@ -246,7 +246,10 @@ Task<Result<Round::Prepared>> Round::compute() {
 // COMMIT: agreed hashes of all encoded parts. Whoever is not in the agreed set sits out and loses its seat.
 Task<void> Round::agree_on_contributions(Prepared& prepared) {
   // Who comes late has no more time than the others: with a T of its own it would agree on other sets.
-  if (setup_.others_entered) anchor_ = std::min(anchor_, setup_.others_entered());
+  if (setup_.others_entered) {
+    const net::TimePoint entered = co_await setup_.others_entered();
+    anchor_ = std::min(anchor_, entered);
+  }
   auto set =
       co_await agree(Phase::commit, setup_.rules->manifest.compute_deadline(), prepared.commit.encode());
   for (const auto& member : setup_.roster.members()) {

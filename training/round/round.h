@@ -55,7 +55,7 @@ class Round {
     std::shared_ptr<const RoundRecord> last;  // of round t−1 and t−2; null: this member has none
     std::shared_ptr<const RoundRecord> before_last;
     // When the others entered this attempt, asked once this member's contribution is ready. Empty: with it.
-    std::function<net::TimePoint()> others_entered = {};
+    std::function<net::Task<net::TimePoint>()> others_entered = {};
     std::function<void(const std::string& phase)> on_phase_ended = {};  // may be empty
     Misconduct* misconduct = nullptr;
   };
