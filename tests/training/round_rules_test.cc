@@ -9,6 +9,7 @@
 
 #include "crypto/hash.h"
 #include "crypto/rng.h"
+#include "training/round/round_record.h"
 #include "training/round/rules.h"
 
 namespace testudo::training {
@@ -261,6 +262,27 @@ TEST_CASE("a founder that lost its seat finds it free as long as the run is foun
   const auto back = admissions(roster, commits, 10, 4, Digest{});
   REQUIRE(back.size() == 1);
   CHECK(back.front().peer == ids[3]);
+}
+
+TEST_CASE("what a member remembers of a round counts if it is what was certified") {
+  const auto result = [](const char* name) { return crypto::Hasher(name).finish(); };
+  RoundRecord record;
+  swarm::Outcome outcome;
+  for (const PeerId& id : make_ids(3)) record.commits.emplace(id, nullptr);
+  for (const auto& [id, commit] : record.commits) outcome.present.push_back(id);
+  // Of the second part it got no result, or it was disputed.
+  record.results = {RoundRecord::Published{outcome.present, 1, result("first"), nullptr}, std::nullopt};
+  outcome.results = {result("first"), result("second")};
+  CHECK(record.is_of(outcome));
+  swarm::Outcome other = outcome;
+  other.results[0] = Digest{};
+  CHECK_FALSE(record.is_of(other));
+  other = outcome;
+  other.results.pop_back();
+  CHECK_FALSE(record.is_of(other));
+  other = outcome;
+  other.present.pop_back();
+  CHECK_FALSE(record.is_of(other));
 }
 
 TEST_CASE("which disputes come first follows from the coins, and every member's are first as often") {

@@ -440,7 +440,8 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
     }
     state_ = state;
     records_.erase(records_.begin(), records_.lower_bound(outcome.round.value() - 1));
-    if (round != nullptr && round->record()) records_[outcome.round.value()] = round->record();
+    if (round != nullptr && round->record() && round->record()->is_of(outcome))
+      records_[outcome.round.value()] = round->record();
     if (state) states_.remember(outcome.state, state);
   }
   waiting_.clear();

@@ -4,12 +4,14 @@
 // theirs. A value; any thread.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "crypto/base/buffer.h"
+#include "swarm/outcome.h"
 #include "training/checks/validation.h"
 #include "training/partition.h"
 #include "training/round/payloads.h"
@@ -66,6 +68,18 @@ struct RoundRecord {
     if (entry.member == self && entry.part.value() < own.size()) return own[entry.part.value()];
     const auto found = held.find(entry);
     return found == held.end() ? nullptr : found->second;
+  }
+  // Whether this is the round that was certified: the same members took part, and what is remembered of
+  // results was applied. Who agreed on other sets than the others, because it was not where they were,
+  // remembers another round; it would audit results by that, and be banned for what it says of them.
+  bool is_of(const swarm::Outcome& outcome) const {
+    const auto author = [](const auto& entry) -> const swarm::PeerId& { return entry.first; };
+    if (!std::ranges::equal(commits, outcome.present, {}, author)) return false;
+    if (results.size() != outcome.results.size()) return false;
+    for (std::size_t j = 0; j < results.size(); ++j) {
+      if (results[j] && results[j]->hash != outcome.results[j]) return false;
+    }
+    return true;
   }
   // The result that an audit is about. Nobody audits itself, and who is banned in `now` has nothing to lose.
   // Null: there is none.
