@@ -37,6 +37,9 @@ Roster Roster::after(const Outcome& outcome, double hostile_share) const {
     } else {
       next.former_[removal.peer] = outcome.round;
     }
+    if (const auto index = next.index_of(removal.peer); index && next.members_[*index].founder) {
+      if (next.members_[*index].client_mode) next.unreachable_founders_.insert(removal.peer);
+    }
     std::erase_if(next.members_, [&](const Member& member) { return member.id == removal.peer; });
   }
   // The first round of an admitted member: a VOID is followed by another attempt of its own round.
@@ -47,6 +50,7 @@ Roster Roster::after(const Outcome& outcome, double hostile_share) const {
                              .client_mode = admission.client_mode,
                              .since = since});
     next.former_.erase(admission.peer);
+    next.unreachable_founders_.erase(admission.peer);
   }
   // No more than this: while founding nothing is certified without founders, and no round gives them back
   // their seats when there are too few for a round. So all begin again.
@@ -54,7 +58,10 @@ Roster Roster::after(const Outcome& outcome, double hostile_share) const {
       outcome == plain_void(outcome.run, outcome.round, outcome.attempt, outcome.previous);
   for (const PeerId& founder : founders_) {
     if (!founding_ || !nothing_agreed || contains(founder)) continue;
-    next.members_.push_back({.id = founder, .founder = true, .since = since});
+    next.members_.push_back({.id = founder,
+                             .founder = true,
+                             .client_mode = next.unreachable_founders_.erase(founder) > 0,
+                             .since = since});
     next.former_.erase(founder);
   }
   std::erase_if(next.former_, [since](const auto& entry) {
@@ -65,7 +72,8 @@ Roster Roster::after(const Outcome& outcome, double hostile_share) const {
     next.standings_.apply(outcome);
     next.standings_.forget(since, [&next](const PeerId& peer) { return next.contains(peer); });
   }
-  next.weigh(since);
+  // Founders that may be gone for good make it no founded one.
+  next.weigh(since, !nothing_agreed);
   for (const Strike& strike : outcome.strikes) next.strikes_.push_back({outcome.round, strike});
   std::erase_if(next.strikes_, [since](const PastStrike& past) {
     return since.value() - past.round.value() > strike_window;
@@ -75,13 +83,13 @@ Roster Roster::after(const Outcome& outcome, double hostile_share) const {
 }
 
 // While the run is founding every seat counts, and the founders decide. (A flood of names must not end that.)
-void Roster::weigh(RoundNumber from) {
+void Roster::weigh(RoundNumber from, bool may_be_founded) {
   std::size_t earned = 0;
   for (Member& member : members_) {
     member.earned = !audits_ || standings_.of(member.id).has_vote();
     if (member.earned) ++earned;
   }
-  if (earned >= founding_size) founding_ = false;
+  if (earned >= founding_size && may_be_founded) founding_ = false;
   for (Member& member : members_) {
     const bool had = member.votes() && member.votes_since != RoundNumber();
     member.weight = member.earned || founding_ ? 1 : 0;

@@ -77,13 +77,14 @@ class Roster {
   std::size_t greatest_hostile_count(double share) const;
 
  private:
-  void weigh(RoundNumber from);
+  void weigh(RoundNumber from, bool may_be_founded);
   void let_rest(double hostile_share);
 
   std::vector<Member> members_;
   std::vector<PeerId> founders_;
   std::set<PeerId> banned_;
-  std::map<PeerId, RoundNumber> former_;  // in which round they lost their seats
+  std::map<PeerId, RoundNumber> former_;   // in which round they lost their seats
+  std::set<PeerId> unreachable_founders_;  // that lost their seats, and were in client mode
   std::vector<PeerId> took_part_;
   std::vector<PeerId> voted_before_;  // ascending
   std::vector<PastStrike> strikes_;

@@ -127,6 +127,34 @@ TEST_CASE("while founding, a VOID that agrees on nothing gives founders their se
   CHECK(few.after(nothing, hostile_share).size() == 2);
 }
 
+TEST_CASE("founders that have their seats back are in client mode if they were, and make no founded run") {
+  const auto ids = ids_of(make_keys(founding_size));
+  Roster roster({ids.begin(), ids.end() - 1});
+  Outcome gone;
+  gone.round = RoundNumber(1);
+  gone.removed = {{ids[0], Fault::silent, {}}};
+  roster = roster.after(gone, hostile_share);
+  Outcome back;
+  back.round = RoundNumber(2);
+  back.admitted = {{ids[0], true}};
+  roster = roster.after(back, hostile_share);
+  Outcome last;
+  last.round = RoundNumber(3);
+  last.removed = {{ids[0], Fault::silent, {}}, {ids[1], Fault::silent, {}}};
+  last.admitted = {{ids.back(), false}};
+  roster = roster.after(last, hostile_share);
+  REQUIRE(roster.size() == founding_size - 2);
+  const Outcome nothing = plain_void({}, RoundNumber(4), Attempt(0), digest_of("head"));
+  roster = roster.after(nothing, hostile_share);
+  REQUIRE(roster.size() == founding_size);
+  CHECK(roster.members()[*roster.index_of(ids[0])].client_mode);
+  CHECK_FALSE(roster.members()[*roster.index_of(ids[1])].client_mode);
+  CHECK(roster.founding());
+  Outcome applied;
+  applied.round = RoundNumber(4);
+  CHECK_FALSE(roster.after(applied, hostile_share).founding());
+}
+
 TEST_CASE("a run that once had sixteen members is founded for ever") {
   const auto ids = ids_of(make_keys(founding_size));
   Roster roster({ids[0]});

@@ -23,7 +23,7 @@ PartExchange::PartExchange(net::Host& host, std::size_t whole, std::size_t max_p
                            std::shared_ptr<SpareBuffers> spare)
     : max_parts_(max_parts),
       spare_(std::move(spare)),
-      held_limit_(4 * whole + 64 * 1024),
+      held_limit_(6 * whole + 64 * 1024),
       arrived_(host.scheduler()),
       links_(
           host, "/testudo/part/1.0.0",

@@ -59,8 +59,8 @@ class PartExchange {
   swarm::Attempt attempt_;
   std::map<std::pair<PartKey, swarm::PeerId>, Blob> parts_;
   std::map<swarm::PeerId, std::size_t> held_;  // bytes in parts_, a sender
-  // A sender has contributions and results of this attempt and the next: four times all values, and what
-  // headers and scales of small parts add. Nobody sends one peer all of both, so that audited parts fit, too.
+  // A sender's contributions, results and what it shows auditors, of this attempt and the next: each is all
+  // values at most.
   std::size_t held_limit_;
   net::Event arrived_;
   net::Misbehaviour misbehaviour_{"/testudo/part/1.0.0"};

@@ -183,7 +183,7 @@ void Participant::Impl::ask_since_when() {
 Task<net::TimePoint> Participant::Impl::others_entered() {
   if (!asked_) co_return entered_;
   const std::size_t hostile = hostile_count();
-  const std::size_t due = std::min(2 * hostile + 1, chain().roster().size() - 1);
+  const std::size_t due = std::min<std::size_t>(2 * hostile + 1, chain().roster().total_weight() - 1);
   const net::TimePoint limit = *asked_ + 2 * manifest().delta();  // a question and its answer
   const net::Timer timer = scheduler_.at(limit, [this] { changed_.pulse(); });
   while (others_entered_.size() < due && scheduler_.now() < limit) co_await changed_.wait();
@@ -432,7 +432,7 @@ Task<void> Participant::Impl::adopt(Certificate certificate, const Round::Result
   spectator_ = false;
   progress_ = scheduler_.now();
   const bool in_time = same && certified <= voted_at_ + 2 * manifest().delta();
-  if (seated() && !in_time) ask_since_when();
+  if (chain().roster().votes(self_) && !in_time) ask_since_when();
   if (applied) {
     if (own != nullptr && own->state && !state) {
       log::error("round {}: this member computed another state than the certified one; fetching that",

@@ -94,7 +94,7 @@ Task<void> Participant::Impl::follow(Claim claim) {
   followed_in_vain_ = chain().height() == height;
   if (followed_in_vain_) co_return;
   note_next_attempt(scheduler_.now());
-  if (seated()) ask_since_when();
+  if (chain().roster().votes(self_)) ask_since_when();
   // One that arrived meanwhile may be the next, or among those that were fetched.
   if (certificate_ && certificate_->outcome.previous != chain().head()) certificate_.reset();
   for (const PeerId& banned : chain().roster().banned()) host_.ban(banned);
