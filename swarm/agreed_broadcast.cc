@@ -87,9 +87,29 @@ bool AgreedBroadcast::receive_message(net::TimePoint now, const PhaseMessage& me
     equivocations_.try_emplace(message.author, Equivocation::between(known->second.first, message));
     return true;
   }
-  keep(now, message);
+  if (keep(now, message)) forward(message.author, message);
   if (held_.size() == setup_.expected.size()) sign_held(now);
   return true;
+}
+
+void AgreedBroadcast::forward(const PeerId& author, const BroadcastFrame& frame) {
+  constexpr std::size_t forwarders = 4;
+  const std::set<PeerId>& unreachable = setup_.unreachable;
+  if (!unreachable.contains(author) || unreachable.contains(self_id_) || unreachable.size() < 2) return;
+  const auto lot_of = [&](const PeerId& member) {
+    return crypto::Hasher("testudo/forwarder/1")
+        .integer(setup_.key.round.value())
+        .integer(setup_.key.attempt.value())
+        .integer(static_cast<std::uint64_t>(setup_.key.phase))
+        .bytes(author.key().raw())
+        .bytes(member.key().raw())
+        .finish();
+  };
+  const Digest own = lot_of(self_id_);
+  const auto before = std::ranges::count_if(setup_.expected, [&](const PeerId& member) {
+    return !unreachable.contains(member) && lot_of(member) < own;
+  });
+  if (static_cast<std::size_t>(before) < forwarders) forwards_.push_back({author, frame});
 }
 
 bool AgreedBroadcast::keep(net::TimePoint now, const PhaseMessage& message) {
@@ -130,7 +150,10 @@ bool AgreedBroadcast::receive_held(net::TimePoint now, const HeldMessage& held) 
   if (finished_ || digests_.contains(held.holder)) return true;
   if (!held.verify(setup_.run)) return false;
   digests_.emplace(held.holder, held);
-  if (slot(now) == 0) confirmed_.insert(held.holder);
+  if (slot(now) == 0) {
+    confirmed_.insert(held.holder);
+    forward(held.holder, held);
+  }
   look_for_proof(now);
   return true;
 }
@@ -268,5 +291,9 @@ void AgreedBroadcast::finish(net::TimePoint now, MessageSet set, bool fast) {
 }
 
 std::vector<BroadcastFrame> AgreedBroadcast::take_output() { return std::exchange(output_, {}); }
+
+std::vector<AgreedBroadcast::Forward> AgreedBroadcast::take_forwards() {
+  return std::exchange(forwards_, {});
+}
 
 }  // namespace testudo::swarm

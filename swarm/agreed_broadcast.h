@@ -27,7 +27,11 @@
 //     earlier; so who has not told, and names nobody as late, kept it back. (Attack: to send a message in
 //     time, and then no digest.) Where members without a vote are expected nobody is named for that: they may
 //     send their messages so late to some that these have nothing to confirm before T.
-//  Honest members enter a phase within Δ of one another and deliver within Δ.
+//  8. Members that nobody can connect to hear one another through the others: of each, four drawn by the key
+//     of the phase hand on what it says, as it is. (Where all four are liars the phase is slow, no more: two
+//     such members have no strikes for what one says of the other.)
+//  Honest members enter a phase within Δ of one another and deliver within Δ, through others where they have
+//  to.
 // Cost: without faults 3 small messages a pair of members; with faults one bundle of all messages a pair
 // more. Bounds: two messages an author (more prove nothing new), one set digest a holder, F+1 slots.
 #pragma once
@@ -53,6 +57,7 @@ class AgreedBroadcast {
     net::Duration delta{};          // Δ
     // Larger payloads count as if they had not been sent: every frame must fit its link.
     std::size_t max_payload = 64 * 1024;
+    std::set<PeerId> unreachable{};  // of the expected, those that nobody can connect to
   };
   using MessageSet = std::map<PeerId, PhaseMessage>;
 
@@ -82,6 +87,12 @@ class AgreedBroadcast {
   std::vector<PeerId> unconfirmed() const;
   // Frames for every other member of the phase (also after it finished).
   std::vector<BroadcastFrame> take_output();
+  // Frames of unreachable members for the other unreachable ones (rule 8).
+  struct Forward {
+    PeerId author;
+    BroadcastFrame frame;
+  };
+  std::vector<Forward> take_forwards();
   // Equivocations seen, one an offender; they grow also after the end.
   const std::map<PeerId, Equivocation>& equivocations() const { return equivocations_; }
   const PhaseKey& key() const { return setup_.key; }
@@ -103,6 +114,8 @@ class AgreedBroadcast {
   bool keep(net::TimePoint now, const PhaseMessage& message);
   MessageSet counted() const;
   Digest digest_of(const MessageSet& set) const;
+  // Rule 8, of what is new.
+  void forward(const PeerId& author, const BroadcastFrame& frame);
   // In frames that each fit a link, however many items there are.
   void relay(RelayBundle bundle);
   void sign_held(net::TimePoint now);
@@ -130,6 +143,7 @@ class AgreedBroadcast {
   bool overslept_ = false;
   MessageSet result_;
   std::vector<BroadcastFrame> output_;
+  std::vector<Forward> forwards_;
 };
 
 }  // namespace testudo::swarm

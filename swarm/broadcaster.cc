@@ -86,8 +86,13 @@ void Broadcaster::forget_before(RoundNumber round, Attempt attempt) {
 }
 
 void Broadcaster::flush() {
-  for (const BroadcastFrame& frame : machine_->take_output())
-    send_(machine_->setup().expected, encode(frame));
+  const AgreedBroadcast::Setup& setup = machine_->setup();
+  for (const BroadcastFrame& frame : machine_->take_output()) send_(setup.expected, encode(frame));
+  for (const auto& [author, frame] : machine_->take_forwards()) {
+    std::vector<PeerId> to(setup.unreachable.begin(), setup.unreachable.end());
+    std::erase(to, author);
+    send_(to, encode(frame));
+  }
 }
 
 void Broadcaster::collect_evidence() {

@@ -19,9 +19,9 @@ class Broadcaster {
   // Sends an encoded broadcast frame to every peer of the list but this one.
   using Send = std::function<void(const std::vector<PeerId>& to, Bytes frame)>;
 
-  // Frames of later phases that are kept for one peer until this member gets there: those of at most two
-  // rounds.
-  static constexpr std::size_t early_frames_per_peer = 4 * last_phase;
+  // Frames of later phases that are kept for one peer until this member gets there: of a round or two, its
+  // own and those that it hands on for others.
+  static constexpr std::size_t early_frames_per_peer = 1024;
   static constexpr std::size_t early_bytes_per_peer = 64 * 1024 * 1024;
   // Of peers that this member does not know as members, together: its ledger may be a round behind theirs.
   static constexpr std::size_t unknown_frames = 64;

@@ -241,6 +241,64 @@ TEST_CASE("any number of members without a vote changes nothing of that") {
   }
 }
 
+// Members that are `unreachable` hear only from the others, which hand on what those say; `silent` hand on
+// nothing. All frames arrive at once.
+class Unreachable {
+ public:
+  Unreachable(std::size_t reachable, std::size_t unreachable, bool silent) {
+    crypto::SeededRng rng(std::uint64_t{10});
+    AgreedBroadcast::Setup setup{RunId{}, phase_key, {}, {}, 1, deadline, delta};
+    for (std::size_t i = 0; i < reachable + unreachable; ++i) {
+      keys_.push_back(crypto::KeyPair::generate(rng));
+      setup.expected.push_back(keys_.back().peer_id());
+      if (i >= reachable) setup.unreachable.insert(keys_.back().peer_id());
+    }
+    setup.voters = {setup.expected.begin(), setup.expected.end()};
+    std::ranges::sort(setup.expected);
+    for (const auto& key : keys_) machines_.push_back(std::make_unique<AgreedBroadcast>(setup, key));
+    for (std::size_t i = 0; i < keys_.size(); ++i) machines_[i]->send(start, Bytes{1});
+    const auto is_unreachable = [&](std::size_t i) { return i >= reachable; };
+    for (bool more = true; more;) {
+      more = false;
+      for (std::size_t i = 0; i < keys_.size(); ++i) {
+        for (const auto& frame : machines_[i]->take_output()) {
+          more = true;
+          for (std::size_t to = 0; to < keys_.size(); ++to) {
+            if (to != i && !(is_unreachable(i) && is_unreachable(to))) machines_[to]->receive(start, frame);
+          }
+        }
+        for (const auto& [author, frame] : machines_[i]->take_forwards()) {
+          more = true;
+          ++forwards_;
+          for (std::size_t to = reachable; to < keys_.size() && !silent; ++to) {
+            if (keys_[to].peer_id() != author) machines_[to]->receive(start, frame);
+          }
+        }
+      }
+    }
+  }
+
+  std::size_t forwards() const { return forwards_; }
+  std::size_t finished() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(machines_, [](const auto& machine) { return machine->fast(); }));
+  }
+
+ private:
+  std::vector<crypto::KeyPair> keys_;
+  std::vector<std::unique_ptr<AgreedBroadcast>> machines_;
+  std::size_t forwards_ = 0;
+};
+
+TEST_CASE("members that nobody can connect to hear one another through four of the others") {
+  Unreachable group(9, 5, false);
+  CHECK(group.finished() == 14);
+  CHECK(group.forwards() == 5 * 2 * 4);  // of each its message and what it holds
+  CHECK(Unreachable(2, 5, false).finished() == 7);
+  CHECK(Unreachable(5, 1, false).forwards() == 0);
+  CHECK(Unreachable(3, 2, true).finished() == 0);
+}
+
 TEST_CASE("members without a vote need not say what they hold, and a phase waits for no digest of theirs") {
   crypto::SeededRng rng(std::uint64_t{9});
   std::vector<crypto::KeyPair> keys;

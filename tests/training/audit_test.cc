@@ -397,8 +397,7 @@ TEST_CASE("of contributors that died, the reducer has the bytes: nothing is disp
   }
 }
 
-// Nine members, three of which nobody can connect to: what these say to one another comes late, so that every
-// phase takes all its time.
+// Nine members, three of which nobody can connect to.
 SwarmOptions with_clients(const std::vector<std::string>& attacks, std::uint64_t seed) {
   SwarmOptions options = swarm_with(attacks, seed);
   options.founders = 5;

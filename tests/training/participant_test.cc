@@ -341,5 +341,25 @@ TEST_CASE("lost packets slow a run and change nothing else") {
   check_all_finished(swarm, 6, 10);
 }
 
+// How long ten rounds of nine members take when nobody can connect to so many of them.
+net::Duration ten_rounds_with(std::size_t clients) {
+  SwarmOptions options{.founders = 5, .joiners = 4, .rounds = 1000, .evaluate_every = 0};
+  options.clients = clients;
+  options.start_members = 9;
+  SimSwarm swarm(options);
+  swarm.start_all();
+  REQUIRE(run_until(swarm, [&] { return swarm.last_round(0) >= 5; }, 30min));
+  const net::TimePoint begun = swarm.scheduler().now();
+  REQUIRE(run_until(swarm, [&] { return swarm.last_round(0) >= 15; }, 30min));
+  CHECK(swarm.member(0).reports.rbegin()->second.contributors == 9);
+  return swarm.scheduler().now() - begun;
+}
+
+TEST_CASE("members that nobody can connect to make no round longer") {
+  const net::Duration without = ten_rounds_with(0);
+  CHECK(ten_rounds_with(2) < 2 * without);
+  CHECK(ten_rounds_with(4) < 2 * without);
+}
+
 }  // namespace
 }  // namespace testudo::training

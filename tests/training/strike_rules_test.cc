@@ -64,6 +64,22 @@ TEST_CASE("who has not confirmed what it holds is excused when it names somebody
   CHECK(strikes[1] == Strike{ids[1], StrikeReason::late, ids[4]});
 }
 
+TEST_CASE("members that hear one another through others have no strikes for what one says of the other") {
+  const auto ids = make_ids(5);
+  swarm::Outcome outcome;
+  outcome.round = swarm::RoundNumber(1);
+  outcome.admitted = {{ids[3], true}, {ids[4], true}};
+  const auto roster = swarm::Roster({ids[0], ids[1], ids[2]}).after(outcome, 1.0 / 3);
+  REQUIRE(roster.votes(ids[4]));
+  auto commits = commits_of(ids);
+  commits[ids[3]].marks = {{StrikeReason::late, ids[4]}, {StrikeReason::late, ids[0]}};
+  commits[ids[0]].marks = {{StrikeReason::late, ids[4]}};
+  const auto strikes = strikes_of_marks(roster, commits);
+  REQUIRE(strikes.size() == 2);
+  CHECK(strikes[0] == Strike{ids[0], StrikeReason::late, ids[4]});
+  CHECK(strikes[1] == Strike{ids[3], StrikeReason::late, ids[0]});
+}
+
 TEST_CASE("no strike is with a member without a vote: any number of them may lie") {
   const auto ids = make_ids(swarm::founding_size + 2);
   const std::vector<PeerId> founders(ids.begin(), ids.begin() + swarm::founding_size);

@@ -353,8 +353,10 @@ Task<AgreedBroadcast::MessageSet> Round::agree(Phase phase, net::Duration until_
   setup.run = setup_.rules->run;
   setup.key = {setup_.round, setup_.attempt, phase};
   setup.expected = alive_;
-  for (const PeerId& member : alive_) {
-    if (setup_.roster.votes(member)) setup.voters.insert(member);
+  for (const PeerId& id : alive_) {
+    if (setup_.roster.votes(id)) setup.voters.insert(id);
+    const auto index = setup_.roster.index_of(id);
+    if (index && setup_.roster.members()[*index].client_mode) setup.unreachable.insert(id);
   }
   setup.hostile_count = setup_.roster.greatest_hostile_count(manifest.hostile_share);
   setup.deadline = anchor_ + until_deadline;

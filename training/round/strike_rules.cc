@@ -47,8 +47,12 @@ std::vector<Strike> strikes_of_marks(const swarm::Roster& roster,
       const auto named = commits.find(mark.peer);
       if (voter == nullptr || named == commits.end() || mark.peer == author) continue;
       if (!voter->votes() || !roster.votes(mark.peer)) continue;
+      // They hear one another through others, which may be to blame.
+      const bool unreachable = voter->client_mode && find_member(roster, mark.peer)->client_mode;
       if (!swarm::is_between_two(mark.reason)) {
         votes[mark] += voter->weight;
+      } else if (unreachable) {
+        continue;
       } else if (mark.reason != StrikeReason::unconfirmed || !names_somebody_late(roster, named->second)) {
         strikes.push_back({author, mark.reason, mark.peer});
       }
