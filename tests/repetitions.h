@@ -19,7 +19,7 @@ inline constexpr bool slow_build = false;
 #endif
 
 // Coprime to the sizes of the tests' nested loops, so that what is picked is spread over all of them.
-inline constexpr std::uint64_t slow_build_stride = 7;
+inline constexpr std::uint64_t slow_build_stride = 13;
 
 // Of `full` seeds those that are run.
 constexpr std::uint64_t seeds(std::uint64_t full) {
