@@ -1,5 +1,6 @@
 // How much of a long test a slow build does. Sanitizers make simulated swarms ten times slower and look for
-// what a few schedules show as well as hundreds; the ordinary build does all of them.
+// what a few schedules show as well as hundreds; the ordinary build does all of them. Long simulations that
+// run no code which others do not run are skipped then: TEST_CASE("…" * doctest::skip(slow_build)).
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "tests/dht/swarm_of_nodes.h"
+#include "tests/repetitions.h"
 
 namespace testudo::dht {
 namespace {
@@ -150,7 +151,8 @@ TEST_CASE("bootstrapping from nobody reachable says who was tried") {
 
 TEST_CASE("a newcomer whose first question is lost asks again, until its neighbours know it") {
   SwarmOfNodes swarm(14);
-  swarm.join(200);
+  constexpr std::size_t nodes = slow_build ? 60 : 200;
+  swarm.join(nodes);
   Dht& late = swarm.add();
   const std::size_t index = swarm.size() - 1;
   auto& network = swarm.network();
@@ -163,7 +165,7 @@ TEST_CASE("a newcomer whose first question is lost asks again, until its neighbo
   CHECK(swarm.run(late.bootstrap({swarm.host(0).peer_address()})).has_value());
   CHECK(late.statistics().failed_requests > 0);
   const Bytes key = swarm.host(index).id().to_multihash();
-  for (std::size_t i = 1; i < 200; i += 20) {
+  for (std::size_t i = 1; i < nodes; i += nodes / 10) {
     const auto closest = swarm.run(swarm.node(i).find_closest(key));
     REQUIRE_FALSE(closest.empty());
     CHECK(closest.front().id == swarm.host(index).id());
@@ -172,20 +174,21 @@ TEST_CASE("a newcomer whose first question is lost asks again, until its neighbo
 
 TEST_CASE("a newcomer can be used and is found after one lookup, and fills its table meanwhile") {
   SwarmOfNodes swarm(16);
-  swarm.join(200);
+  constexpr std::size_t nodes = slow_build ? 60 : 200;
+  swarm.join(nodes);
   Dht& late = swarm.add();
   const PeerId& self = swarm.host(swarm.size() - 1).id();
   CHECK(swarm.run(late.bootstrap({swarm.host(0).peer_address()})).has_value());
   CHECK(late.statistics().lookups == 1);  // a second one, and it would be seconds late over a long line
   const std::size_t known = late.table().size();
-  for (std::size_t i = 1; i < 200; i += 20) {
+  for (std::size_t i = 1; i < nodes; i += nodes / 10) {
     const auto closest = swarm.run(swarm.node(i).find_closest(self.to_multihash()));
     REQUIRE_FALSE(closest.empty());
     CHECK(closest.front().id == self);
   }
   const Bytes value = to_bytes("at once");
   CHECK(swarm.run(late.put(ManifestValidator::key_of(value), value)).has_value());
-  CHECK(*swarm.run(swarm.node(100).get(ManifestValidator::key_of(value))) == value);
+  CHECK(*swarm.run(swarm.node(nodes / 2).get(ManifestValidator::key_of(value))) == value);
   swarm.scheduler().run_for(1min);
   CHECK(late.statistics().lookups >= 2 + late.table().buckets_in_use() / 2);
   CHECK(late.table().size() > known);
@@ -217,7 +220,8 @@ TEST_CASE("clients read and write but stand in nobody's table") {
   for (std::size_t i = 0; i < 20; ++i) CHECK_FALSE(swarm.node(i).table().contains(swarm.host(20).id()));
 }
 
-TEST_CASE("of two owned values the one with the higher sequence wins everywhere") {
+TEST_CASE("of two owned values the one with the higher sequence wins everywhere" *
+          doctest::skip(slow_build)) {
   SwarmOfNodes swarm(7);
   swarm.join(40);
   const auto& owner = swarm.host(5).identity();
@@ -266,7 +270,7 @@ TEST_CASE("entries of a run expire, and a kept announcement lives on") {
   CHECK(left->front().payload == to_bytes("kept"));
 }
 
-TEST_CASE("the halves of a network that was cut for long grow together again") {
+TEST_CASE("the halves of a network that was cut for long grow together again" * doctest::skip(slow_build)) {
   SwarmOfNodes swarm(10);
   swarm.join(40);
   std::vector<net::SimHost*> half;

@@ -218,7 +218,8 @@ void check_struck(Watched& watched) {
 }
 
 TEST_CASE(
-    "an auditor that says it got nothing has strikes until it rests, and opens no disputes from then on") {
+    "an auditor that says it got nothing has strikes until it rests, and opens no disputes from then on" *
+    doctest::skip(slow_build)) {
   for (std::uint64_t seed = 1; seed <= seeds(3); ++seed) {
     CAPTURE(seed);
     Watched watched(eight_with("unserved_audit", 30 + seed));
@@ -228,7 +229,8 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("who is struck out and has no room to rest opens no disputes for nothing either") {
+TEST_CASE("who is struck out and has no room to rest opens no disputes for nothing either" *
+          doctest::skip(slow_build)) {
   for (const char* attack : {"unserved_audit", "withheld_audit"}) {
     CAPTURE(attack);
     // Of seven three may rest: one of the two, and whom it takes with it.
@@ -262,7 +264,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("what comes to an auditor late hides no result") {
+TEST_CASE("what comes to an auditor late hides no result" * doctest::skip(slow_build)) {
   // By the end of REVEAL, when the rule still runs in CHECK; and after it.
   for (const net::Duration hold : {0ms, 40ms, 80ms, 400ms, 1000ms}) {
     CAPTURE(hold.count());
@@ -283,7 +285,8 @@ TEST_CASE("what comes to an auditor late hides no result") {
   }
 }
 
-TEST_CASE("what comes to an auditor late hides no result where the rule takes longer than CHECK waits") {
+TEST_CASE("what comes to an auditor late hides no result where the rule takes longer than CHECK waits" *
+          doctest::skip(slow_build)) {
   SwarmOptions options = swarm_with({"late_audit", "late_audit"}, 9);
   options.adjust = [](swarm::Manifest& manifest) { manifest.exchange_deadline_ms = 3000; };
   options.work = 600ms;  // to check what came, and then to reduce: more than CHECK waits, 3 s − 4Δ
@@ -347,7 +350,7 @@ class ShiftsAndFlees final : public Misconduct {
 
 TEST_CASE("a reducer that gives up its seat when it hears that it is found is banned all the same") {
   std::size_t banned = 0;
-  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds(12); ++seed) {
     CAPTURE(seed);
     SwarmOptions options = swarm_with({"zero"}, 80 + seed);
     options.rounds = 20;
@@ -368,7 +371,7 @@ TEST_CASE("a reducer that gives up its seat when it hears that it is found is ba
     CHECK(rounds[last] == rounds[last - 1] + 1);
     ++banned;
   }
-  CHECK(banned > 0);
+  if (!slow_build) CHECK(banned > 0);
 }
 
 TEST_CASE("of contributors that died, the reducer has the bytes: nothing is disputed") {

@@ -104,7 +104,8 @@ TEST_CASE("parts that are withheld or changed are challenged, served, and nobody
   run_with(corrupt_parts());
 }
 
-TEST_CASE("three of ten that send no parts to anybody keep no part of the others' from being applied") {
+TEST_CASE("three of ten that send no parts to anybody keep no part of the others' from being applied" *
+          doctest::skip(slow_build)) {
   SimSwarm swarm({.founders = 10,
                   .joiners = 0,
                   .hostile = 3,

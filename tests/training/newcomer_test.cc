@@ -140,7 +140,8 @@ TEST_CASE("who comes when a run begins keeps its seat on a line that is no faste
 }
 
 TEST_CASE(
-    "on a line that is slower than the rounds a newcomer says so once a minute, and nobody waits for it") {
+    "on a line that is slower than the rounds a newcomer says so once a minute, and nobody waits for it" *
+    doctest::skip(slow_build)) {
   double rate = 0;
   SUBCASE("60 kB/s") { rate = 60e3; }
   SUBCASE("20 kB/s") { rate = 20e3; }

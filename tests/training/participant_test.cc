@@ -146,7 +146,8 @@ TEST_CASE("a round without faults takes ten one-way latencies") {
   }
 }
 
-TEST_CASE("CenteredClip trains through three sign flippers of ten, plain averaging does not") {
+TEST_CASE("CenteredClip trains through three sign flippers of ten, plain averaging does not" *
+          doctest::skip(slow_build)) {
   const auto final_loss = [](const std::string& rule) {
     SimSwarm swarm({.founders = 5, .joiners = 5, .hostile = 3, .rounds = 60, .rule = rule});
     swarm.start_all();
