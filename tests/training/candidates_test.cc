@@ -86,7 +86,7 @@ TEST_CASE("nobody waits for contributions of members without a vote, not even wh
   CHECK(longest_scatter(40ms) < longest_scatter(0ms) + 0.01);
 }
 
-TEST_CASE("a flood of names takes nobody's line while a round has deadlines") {
+TEST_CASE("a flood of names takes nobody's line while a round has deadlines" * doctest::skip(slow_build)) {
   // They send no contributions, so that all that they cost is what the others send them.
   constexpr std::size_t names = 2 * founders;
   constexpr std::uint64_t last_round = 4;
