@@ -234,7 +234,8 @@ TEST_CASE("names that copy what others computed are banned and never have a vote
   });
 }
 
-TEST_CASE("when a network falls apart, the side with more votes goes on, not the one with more members") {
+TEST_CASE("when a network falls apart, the side with more votes goes on, not the one with more members" *
+          doctest::skip(slow_build)) {
   SimSwarm swarm({.founders = founders,
                   .joiners = founders + 2,
                   .dimension = 100,
